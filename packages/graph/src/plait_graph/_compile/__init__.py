@@ -1,0 +1,1 @@
+"""From a definition to a plan: pure functions that report every problem at once."""

@@ -1,0 +1,82 @@
+"""Compiling: from a definition to all that a graph knows of itself, or to all that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from plait_graph._compile import checks
+from plait_graph._compile.findings import Finding, find
+from plait_graph._compile.link import link
+from plait_graph._compile.lower import Layout, lower
+from plait_graph._compile.plan import Plan
+from plait_graph._definition import Definition
+from plait_graph.id_types import JoinID, NodeID
+from plait_graph.join import Join
+from plait_graph.node import Fork, StartNode
+from plait_graph.parent_forks import ParentFork, ParentForkFinder, assign_parent_forks
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What compiling gives."""
+
+    layout: Layout
+    parents: Mapping[JoinID, ParentFork[NodeID]]
+    routing: frozenset[NodeID]
+    plan: Plan
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Structure:
+    layout: Layout
+    parents: Mapping[JoinID, ParentFork[NodeID]]
+    routing: frozenset[NodeID]
+
+
+def compile_definition(
+    definition: Definition, *, picture: Callable[[Layout], str], validate: bool = True, skip: Collection[str] = ()
+) -> Compiled:
+    """Make the plan of a graph.
+
+    Args:
+        definition: What was said.
+        picture: Draws a graph for a message.
+        validate: Whether the structure is checked.
+        skip: Names of checks to leave out.
+
+    Raises:
+        GraphValidationError: The structure has faults; all are reported together.
+        GraphBuildingError: A join has no parent fork, or what was said cannot be put together.
+    """
+    layout = lower(definition)
+    problems = checks.check_structure(layout, skip) if validate else []
+    references = checks.check_references(layout)
+    reachable = checks.reachable_from_start(layout)
+    parents, refused = _parents(layout, reachable)
+    checks.raise_problems(layout, problems, references, refused, picture)
+    structure = _Structure(layout, parents, definition.routing)
+    return Compiled(
+        layout=layout,
+        parents=parents,
+        routing=definition.routing,
+        plan=link(structure),
+        findings=tuple(find(layout, definition, parents)),
+    )
+
+
+def _parents(
+    layout: Layout, reachable: Collection[NodeID]
+) -> tuple[dict[NodeID, ParentFork[NodeID]], dict[NodeID, str]]:
+    joins = {node.id: node for node in layout.nodes.values() if isinstance(node, Join) and node.id in reachable}
+    if not joins:
+        return {}, {}
+    finder = ParentForkFinder(
+        nodes=list(layout.nodes),
+        start_ids=[StartNode.id],
+        fork_ids=[StartNode.id, *(node.id for node in layout.nodes.values() if isinstance(node, Fork))],
+        edges={node_id: layout.targets(node_id) for node_id in layout.nodes},
+    )
+    wishes = {join.id: (join.parent_fork_id, join.preferred_parent_fork == 'closest') for join in joins.values()}
+    return assign_parent_forks(finder, wishes)

@@ -1,0 +1,249 @@
+"""From nodes and plain edges to a plan: numbers for names, subgraphs laid out flat, reachability as classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from plait_graph._compile.lower import Layout, destination
+from plait_graph._compile.plan import Kind, Plan, PlanEdge, PlanNode
+from plait_graph.decision import Decision
+from plait_graph.id_types import ForkID, JoinID, NodeID
+from plait_graph.join import Join
+from plait_graph.node import EndNode, Fork, StartNode
+from plait_graph.parent_forks import ParentFork
+from plait_graph.paths import Path, TransformMarker
+from plait_graph.step import Step, SubgraphStep
+
+
+class Structure(Protocol):
+    """What linking asks of a graph that was compiled."""
+
+    @property
+    def layout(self) -> Layout: ...
+    @property
+    def parents(self) -> Mapping[JoinID, ParentFork[NodeID]]: ...
+    @property
+    def routing(self) -> frozenset[NodeID]: ...
+
+
+def link(structure: Structure) -> Plan:
+    """Make the plan of a graph whose structure has no faults.
+
+    Reachability is the least solution of: what can be reached from a node is what can be reached from where it leads to,
+    without the joins whose parent fork it is, and with the node itself if it is a join. It is solved over bit sets with a
+    worklist, as in Kildall, "A Unified Approach to Global Program Optimization" (1973).
+    """
+    drafts = _Drafts()
+    drafts.add(structure, scope=0, prefix='')
+    nodes = drafts.nodes
+    for ordinal, node in enumerate(node for node in nodes if node.kind is Kind.JOIN):
+        node.ordinal = ordinal
+    reached = _reached_joins(nodes)
+    classes = _classes(nodes, reached)
+    plan_nodes = tuple(_finish(node, nodes, reached, classes) for node in nodes)
+    return Plan(
+        nodes=plan_nodes,
+        by_id=drafts.by_id,
+        by_path={node.id: node.index for node in plan_nodes},
+        tracks_members=any(_can_cancel(node, nodes) for node in nodes),
+        tracks_threads=any(isinstance(node.node, Fork) and node.node.limit is not None for node in nodes),
+    )
+
+
+@dataclass(slots=True)
+class _Draft:
+    index: int
+    id: NodeID
+    kind: Kind
+    node: Any
+    scope: int
+    edges: list[PlanEdge] = field(default_factory=list[PlanEdge])
+    routes: bool = False
+    partner: int = -1
+    parent: int = -1
+    ordinal: int = -1
+    on_empty: int = -1
+
+
+class _Drafts:
+    """The nodes of a graph and of all graphs in it, numbered."""
+
+    def __init__(self) -> None:
+        self.nodes: list[_Draft] = []
+        self.by_id: dict[tuple[int, NodeID], int] = {}
+
+    def add(self, structure: Structure, *, scope: int, prefix: str) -> None:
+        """Lay a graph out. A subgraph's start is the node that enters it, its end a node of its own."""
+        layout = structure.layout
+        for node_id, node in layout.nodes.items():
+            if prefix and isinstance(node, StartNode):
+                self.by_id[scope, node_id] = scope
+                continue
+            kind = Kind.RETURN if prefix and isinstance(node, EndNode) else _kind(node)
+            draft = self._append(NodeID(prefix + node_id), kind, node, scope, name=node_id)
+            draft.routes = node_id in structure.routing
+        for node_id, paths in layout.edges.items():
+            self.nodes[self.by_id[scope, node_id]].edges = self._edges(paths, scope)
+        for join_id, parent in structure.parents.items():
+            self.nodes[self.by_id[scope, join_id]].parent = self.by_id[scope, parent.fork_id]
+        for node_id, node in layout.nodes.items():
+            if isinstance(node, SubgraphStep):
+                self._enter(self.nodes[self.by_id[scope, node_id]], node)
+
+    def _enter(self, call: _Draft, step: SubgraphStep) -> None:
+        """Put a subgraph between a node and what it leads to."""
+        outer = call.edges
+        self.add(step.graph, scope=call.index, prefix=f'{call.id}/')
+        back = self.nodes[self.by_id[call.index, EndNode.id]]
+        back.edges = outer
+        call.partner, back.partner = back.index, call.index
+
+    def _append(self, path: NodeID, kind: Kind, node: object, scope: int, *, name: NodeID) -> _Draft:
+        draft = _Draft(len(self.nodes), path, kind, node, scope)
+        self.nodes.append(draft)
+        self.by_id[scope, name] = draft.index
+        return draft
+
+    def _edges(self, paths: Sequence[Path], scope: int) -> list[PlanEdge]:
+        return [
+            PlanEdge(
+                self.by_id[scope, destination(path)],
+                tuple(item.transform for item in path.items if isinstance(item, TransformMarker)),
+            )
+            for path in paths
+        ]
+
+
+def _kind(node: object) -> Kind:
+    match node:
+        case SubgraphStep():
+            return Kind.CALL
+        case Step():
+            return Kind.STEP
+        case Decision():
+            return Kind.DECISION
+        case Join():
+            return Kind.JOIN
+        case Fork():
+            return Kind.MAP if node.is_map else Kind.BROADCAST
+        case EndNode():
+            return Kind.END
+        case _:
+            return Kind.START
+
+
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """For each node, as bits, the joins that can be reached without passing their parent forks again."""
+
+    arriving: list[int]
+    leaving: list[int]
+
+
+def _reached_joins(nodes: list[_Draft]) -> _Reached:
+    own = [1 << node.ordinal if node.kind is Kind.JOIN else 0 for node in nodes]
+    ended = [0] * len(nodes)
+    sources: list[list[int]] = [[] for _ in nodes]
+    for node in nodes:
+        if node.parent >= 0:
+            ended[node.parent] |= own[node.index]
+        for edge in node.edges:
+            sources[edge.target].append(node.index)
+    arriving, leaving = list(own), [0] * len(nodes)
+    pending = [node.index for node in nodes if own[node.index]]
+    while pending:
+        index = pending.pop()
+        for source in sources[index]:
+            out = leaving[source] | arriving[index]
+            if out != leaving[source]:
+                leaving[source] = out
+                new = (out & ~ended[source]) | own[source]
+                if new != arriving[source]:
+                    arriving[source] = new
+                    pending.append(source)
+    return _Reached(arriving, leaving)
+
+
+def _classes(nodes: list[_Draft], reached: _Reached) -> dict[int, int]:
+    """A small number for each set of joins that occurs."""
+    classes: dict[int, int] = {}
+    for node in nodes:
+        for joins in (reached.arriving[node.index], reached.leaving[node.index]):
+            classes.setdefault(joins, len(classes))
+    return classes
+
+
+def _finish(draft: _Draft, nodes: list[_Draft], reached: _Reached, classes: Mapping[int, int]) -> PlanNode:
+    node = PlanNode(
+        index=draft.index,
+        id=draft.id,
+        kind=draft.kind,
+        node=draft.node,
+        edges=tuple(draft.edges),
+        scope=draft.scope,
+        arriving=classes[reached.arriving[draft.index]],
+        leaving=classes[reached.leaving[draft.index]],
+        is_step=draft.kind is Kind.STEP,
+        routes=draft.routes,
+        is_plain=_is_plain(draft, nodes),
+        partner=draft.partner,
+    )
+    if draft.kind is Kind.JOIN:
+        bit = 1 << draft.ordinal
+        blocking = sum(1 << number for joins, number in classes.items() if joins & bit)
+        ordered = draft.node.order == 'input'
+        return replace(node, parent=draft.parent, ordinal=draft.ordinal, blocking=blocking, is_ordered=ordered)
+    if draft.kind is Kind.MAP:
+        return replace(node, on_empty=_join_for_empty_map(draft, nodes, reached))
+    return node
+
+
+def _is_plain(draft: _Draft, nodes: list[_Draft]) -> bool:
+    if draft.routes or len(draft.edges) != 1 or draft.edges[0].transforms:
+        return False
+    return nodes[draft.edges[0].target].kind is Kind.STEP
+
+
+def _join_for_empty_map(fork: _Draft, nodes: list[_Draft], reached: _Reached) -> int:
+    """The join that is first reached from a map, if there is exactly one, or the one that is named."""
+    named: JoinID | None = fork.node.downstream_join_id
+    if named is not None:
+        return next(node.index for node in nodes if node.scope == fork.scope and _own_id(node) == named)
+    outlasting = reached.leaving[fork.index]
+    first: set[int] = set()
+    seen = {fork.index}
+    pending = [edge.target for edge in fork.edges]
+    while pending:
+        node = nodes[pending.pop()]
+        if node.index in seen:
+            continue
+        seen.add(node.index)
+        if node.kind is Kind.JOIN and outlasting >> node.ordinal & 1:
+            first.add(node.index)
+        else:
+            pending.extend(edge.target for edge in node.edges)
+    return first.pop() if len(first) == 1 else -1
+
+
+def _own_id(node: _Draft) -> NodeID | ForkID:
+    return getattr(node.node, 'id', node.id)
+
+
+def _can_cancel(draft: _Draft, nodes: list[_Draft]) -> bool:
+    """Whether a node can end a part of a run: a join whose reducer can cancel, a subgraph with several tokens."""
+    if draft.kind is Kind.JOIN:
+        return bool(draft.node.takes_context)
+    if draft.kind is Kind.CALL:
+        return any(node.kind in (Kind.MAP, Kind.BROADCAST) and _is_inside(node, draft, nodes) for node in nodes)
+    return False
+
+
+def _is_inside(node: _Draft, call: _Draft, nodes: list[_Draft]) -> bool:
+    scope = node.scope
+    while scope:
+        if scope == call.index:
+            return True
+        scope = nodes[scope].scope
+    return False

@@ -1,0 +1,1 @@
+"""Runs: a pure scheduler, and a driver that awaits for it."""

@@ -1,0 +1,401 @@
+"""The driver: the one place that awaits.
+
+It runs step bodies, tells the scheduler what came of them, and carries out the answers. As long as one task alone is under
+way its body is awaited in place. Otherwise bodies go to workers, which take the oldest task that is ready when they have
+finished one; new workers are started by those that start to work, so that their number doubles while bodies wait for
+something, and stays small while they do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from plait_graph import events
+from plait_graph._run.crew import CANCELLED, AnyioCrew, AsyncioCrew, make_crew
+from plait_graph._run.failures import ErrorMode, raise_failures
+from plait_graph._run.isolation import as_coroutine, resume
+from plait_graph._run.machine import CancelTask, CloseSource, Ended, PullItem
+from plait_graph._run.scheduler import Scheduler
+from plait_graph._run.tokens import Batch, Region, Task
+from plait_graph.exceptions import GraphRuntimeError
+from plait_graph.id_types import NodeID, TaskID
+from plait_graph.step import Step, StepContext, make_context
+
+_PULLS_WITHOUT_PAUSE = 64
+"""How many items are read from an asynchronous source before other tasks get their turn."""
+
+
+class Driver:
+    """Runs one scheduler to its end."""
+
+    def __init__(
+        self, scheduler: Scheduler, *, run_id: str | None = None, listener: Callable[[events.RunEvent], None] | None = None
+    ):
+        self.scheduler = scheduler
+        self.listener = listener
+        self._run_id = run_id
+        self._context = copy_context()
+        self._crew: AsyncioCrew | AnyioCrew | None = None
+        self._active = 0
+        """Workers and readers that have not ended."""
+        self._unstarted = 0
+        """Workers that have been started and have not begun yet."""
+        self._readers: dict[int, _Reader] = {}
+        self._thread = threading.get_ident()
+
+    # The short road
+
+    async def run(self, inputs: Any, errors: ErrorMode = 'group') -> Any:
+        """Run to the end and give the value.
+
+        If the caller is cancelled, all bodies are, and their clean-up is waited for.
+        """
+        scheduler = self.scheduler
+        scheduler.begin(inputs)
+        await self._run_alone()
+        if scheduler.outcome is None:
+            async with make_crew() as crew:
+                self._crew = crew
+                try:
+                    self._carry_out()
+                    self._recruit(2)
+                    while self._active:
+                        await crew.wait()
+                except BaseException:
+                    await self.stop()
+                    raise
+        outcome = scheduler.outcome
+        if isinstance(outcome, Ended):
+            return outcome.value
+        raise_failures(scheduler.errors, errors)
+
+    async def _run_alone(self) -> None:
+        """Await bodies in place as long as there is one task and no more."""
+        scheduler, base = self.scheduler, self._context
+        ready = scheduler.ready
+        while scheduler.outcome is None:
+            if len(ready) != 1 or scheduler.commands or scheduler.sources:
+                return
+            task = ready[0]
+            if isinstance(task, Batch):
+                return
+            step = task.node.node
+            if not isinstance(step, Step) or step.kind != 'async':
+                return
+            if scheduler.take() is None:
+                return
+            env, context = task.region.env, base.copy()
+            try:
+                body = as_coroutine(step.call(make_context(env.state, env.deps, task.inputs, task, self)))
+                try:
+                    waiting_for = context.run(body.send, None)
+                except StopIteration as stop:
+                    value = stop.value
+                else:
+                    value = await resume(context, body, waiting_for)
+            except Exception as error:
+                scheduler.fail(task, error)
+            except BaseException as error:
+                if not _is_spontaneous(error):
+                    raise
+                scheduler.fail(task, _cancelled_from_within(task, error))
+            else:
+                scheduler.finish(task, value)
+
+    # Workers
+
+    async def _work(self) -> None:
+        """Do one task after the other, until none is ready."""
+        self._unstarted -= 1
+        scheduler = self.scheduler
+        is_first = True
+        try:
+            while (task := scheduler.take()) is not None:
+                if scheduler.ready and (is_first or not self._unstarted):
+                    self._recruit(2)
+                is_first = False
+                await self._do(task)
+                if scheduler.commands:
+                    self._carry_out()
+                if scheduler.shown:
+                    self._notify()
+        finally:
+            self._end_activity()
+
+    async def _do(self, task: Task) -> None:
+        """Run the body of a task and report what came of it."""
+        scheduler, crew = self.scheduler, self.crew
+        step = task.node.node
+        env = task.region.env
+        try:
+            if not isinstance(step, Step):
+                raise TypeError(f'{task.node.id!r} is no step')
+            context = make_context(env.state, env.deps, task.inputs, task, self)
+            if step.kind == 'async':
+                value = await crew.run_body(task, self._context.copy(), as_coroutine(step.call(context)))
+            elif step.kind == 'stream':
+                value = step.call(context)
+            elif step.abandon:
+                own = self._context.copy()
+                value = await crew.run_body(task, self._context.copy(), self._in_thread(task, step, context, own))
+            else:
+                value = await self._in_thread(task, step, context, self._context.copy())
+        except BaseException as error:
+            if crew.is_outer(error):
+                raise
+            if isinstance(error, asyncio.CancelledError):
+                error = _cancelled_from_within(task, error)
+            scheduler.fail(task, error)
+        else:
+            if value is not CANCELLED:
+                scheduler.finish(task, value)
+
+    async def _in_thread(
+        self, task: Task, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any], own: Context
+    ) -> Any:
+        """Call a plain function in a worker thread, and await on the loop what it gives if that can be awaited."""
+        value = await anyio.to_thread.run_sync(own.run, _call_plain, step, context, abandon_on_cancel=step.abandon)
+        if inspect.isawaitable(value):
+            value = await self.crew.run_body(task, own, as_coroutine(value))
+        return value
+
+    def _recruit(self, most: int) -> None:
+        """Start workers for tasks that are ready and have none to come."""
+        count = min(most, self.scheduler.startable()) - self._unstarted
+        for _ in range(count):
+            self._unstarted += 1
+            self._start(self._work)
+
+    def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._active += 1
+        self.crew.start(work)
+
+    def _end_activity(self) -> None:
+        self._active -= 1
+        if not self._active:
+            self._notify()
+
+    def _carry_out(self) -> None:
+        """Do what the scheduler asks for."""
+        commands = self.scheduler.commands
+        while commands:
+            command = commands.pop(0)
+            match command:
+                case CancelTask():
+                    self.crew.cancel(command.task)
+                case PullItem():
+                    self._pull(command.region)
+                case CloseSource():
+                    self.crew.cancel(command.region)
+        if self.scheduler.ready and not self._unstarted:
+            self._recruit(2)
+
+    # Sources
+
+    def _pull(self, region: Region) -> None:
+        reader = self._readers.get(region.id)
+        if reader is None:
+            reader = self._readers[region.id] = _Reader()
+            self._start(lambda: self._read(region, reader))
+        reader.want()
+
+    async def _read(self, region: Region, reader: _Reader) -> None:
+        """Read an asynchronous source, in one task from beginning to end."""
+        scheduler, crew = self.scheduler, self.crew
+        try:
+            await crew.run_body(region, self._context.copy(), self._read_all(region, reader))
+        except BaseException as error:
+            if crew.is_outer(error):
+                raise
+            scheduler.broken(region, error)
+        finally:
+            del self._readers[region.id]
+            self._follow_up()
+            self._end_activity()
+
+    async def _read_all(self, region: Region, reader: _Reader) -> None:
+        scheduler = self.scheduler
+        source = region.source
+        if source is None:
+            return
+        iterator = aiter(source.value)
+        count = 0
+        try:
+            while True:
+                await reader.wait_wanted()
+                try:
+                    item = await anext(iterator)
+                except StopAsyncIteration:
+                    scheduler.exhausted(region)
+                    return
+                scheduler.pulled(region, item)
+                self._follow_up()
+                count += 1
+                if count % _PULLS_WITHOUT_PAUSE == 0:
+                    await anyio.lowlevel.checkpoint()
+        finally:
+            close = getattr(iterator, 'aclose', None)
+            if close is not None:
+                with anyio.CancelScope(shield=True):
+                    await close()
+
+    def _follow_up(self) -> None:
+        """See to what an event from a source led to."""
+        if self.scheduler.commands:
+            self._carry_out()
+        if self.scheduler.ready:
+            self._recruit(2)
+        if self.scheduler.shown:
+            self._notify()
+
+    # A run that is watched
+
+    @property
+    def crew(self) -> AsyncioCrew | AnyioCrew:
+        if self._crew is None:
+            raise GraphRuntimeError('The run has not been entered. Use it inside of `async with graph.iter(...)`.')
+        return self._crew
+
+    async def enter(self) -> None:
+        """Be ready to start workers."""
+        self._crew = await make_crew().__aenter__()
+
+    async def wait_shown(self) -> None:
+        """Work until there is something to show, or the run has its outcome."""
+        scheduler = self.scheduler
+        self._carry_out()
+        self._recruit(2)
+        while not scheduler.shown and scheduler.outcome is None:
+            if not self._active and not scheduler.ready:
+                scheduler.stall('')
+                return
+            await self.crew.wait()
+
+    async def wait_idle(self) -> None:
+        """Work until every worker has ended."""
+        self._carry_out()
+        self._recruit(2)
+        while self._active:
+            await self.crew.wait()
+
+    async def stop(self) -> None:
+        """Cancel all bodies and wait for their clean-up, whatever happens to the caller meanwhile."""
+        self.scheduler.cancel()
+        self._carry_out()
+        with anyio.CancelScope(shield=True):
+            while self._active:
+                try:
+                    await self.crew.wait()
+                except asyncio.CancelledError:
+                    continue  # cancelled again; the first one is raised when the bodies have ended
+
+    async def leave(self) -> None:
+        """Stop, and give up the event loop."""
+        await self.stop()
+        await self.crew.__aexit__(None, None, None)
+
+    def wake_from_thread(self, function: Callable[[], None]) -> None:
+        """Call a function on the event loop and wake the one who waits; from any thread."""
+
+        def call() -> None:
+            function()
+            self._notify()
+
+        if threading.get_ident() == self._thread:
+            call()
+        else:
+            self.crew.notify_from_thread(call)
+
+    def _notify(self) -> None:
+        if self._crew is not None:
+            self._crew.notify()
+
+    # What a step may ask about its task
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run; made when it is first asked for."""
+        if self._run_id is None:
+            import uuid
+
+            self._run_id = uuid.uuid4().hex
+        return self._run_id
+
+    def node_id_of(self, task: Task) -> NodeID:
+        return task.node.id
+
+    def task_id_of(self, task: Task) -> TaskID:
+        return task.task_id
+
+    def attempt_of(self, task: Task) -> int:
+        return 1
+
+    def idempotency_key_of(self, task: Task) -> str:
+        forks: list[str] = []
+        region, index = task.region, task.index
+        while region.parent is not None:
+            forks.append(f'{region.node.id}#{region.visit}[{index}]')
+            region, index = region.parent, region.index
+        return '/'.join((self.run_id, *reversed(forks), f'{task.node.id}#{task.visit}'))
+
+    def emit_from(self, task: Task, event: object) -> None:
+        if self.listener is None:
+            return
+        record = events.Emitted(task.node.id, task.task_id, task.fork_stack, event)
+        if threading.get_ident() == self._thread:
+            self.listener(record)
+        else:
+            anyio.from_thread.run_sync(self.listener, record)
+
+
+class _Reader:
+    """Whether the next item of a source is wanted."""
+
+    def __init__(self) -> None:
+        self._is_wanted = False
+        self._event: anyio.Event | None = None
+
+    def want(self) -> None:
+        self._is_wanted = True
+        if self._event is not None:
+            self._event.set()
+
+    async def wait_wanted(self) -> None:
+        if not self._is_wanted:
+            self._event = anyio.Event()
+            await self._event.wait()
+            self._event = None
+        self._is_wanted = False
+
+
+def _call_plain(step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any]) -> Any:
+    try:
+        return step.call(context)
+    except StopIteration as error:  # no future and no coroutine can carry it
+        raise RuntimeError(f'step {step.id!r} raised StopIteration') from error
+
+
+def _is_spontaneous(error: BaseException) -> bool:
+    """Whether a cancellation came from within the body: nobody has cancelled the task that it runs in."""
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
+
+
+def _cancelled_from_within(task: Task, error: BaseException) -> GraphRuntimeError:
+    result = GraphRuntimeError(
+        f'Step {task.node.id!r} ended with a cancellation that nobody asked for: it awaited something that was cancelled. '
+        f'Catch CancelledError there if that is expected.'
+    )
+    result.__cause__ = error
+    return result

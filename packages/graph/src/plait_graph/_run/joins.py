@@ -1,0 +1,276 @@
+"""Joins at work: opening, folding, folding in order, firing, and cancelling what has lost.
+
+A join opens when the first value reaches it in a run of its parent fork, and fires when no other token of that run stands
+where the join can still be reached.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+from plait_graph import events
+from plait_graph._compile.plan import PlanNode
+from plait_graph._run.machine import FAILED, CancelTask, Machine
+from plait_graph._run.sources import close_source, want_item
+from plait_graph._run.tokens import (
+    Batch,
+    Contribution,
+    OpenJoin,
+    Region,
+    Task,
+    all_before_settled,
+    fork_stack,
+    position,
+)
+from plait_graph.exceptions import GraphRuntimeError
+
+
+def contribute(machine: Machine, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
+    """Hand a value to a join."""
+    home = home_of(node, region)
+    if home is None:
+        machine.fail_at(node, region, index, visit, _homeless(machine, node))
+        return
+    join = (home.open or {}).get(node.index)
+    if join is None:
+        if home.fired is not None and node.index in home.fired:
+            _drop(machine, node, value, region, index)
+            return
+        join = open_join(machine, node, home, visit)
+        if join is None:
+            return
+    if join.closed:
+        _drop(machine, node, value, region, index)
+        return
+    join.received += 1
+    if not node.is_ordered:
+        _fold(machine, join, value)
+        return
+    contribution: Contribution = (position(region, index, home), join.received, value, region, index)
+    if machine.counts.tracks_threads:
+        heapq.heappush(join.buffer, contribution)
+        machine.counts.hold(region, index, home)
+    else:
+        join.buffer.append(contribution)
+
+
+def home_of(node: PlanNode, region: Region | None) -> Region | None:
+    """The run of a join's parent fork that a place is in."""
+    parent = node.parent
+    while region is not None and region.node.index != parent:
+        region = region.parent
+    return region
+
+
+def open_join(machine: Machine, node: PlanNode, home: Region, visit: int) -> OpenJoin | None:
+    """Make a join a token of a run of its parent fork; nothing if it is open or has fired, or its factory raised."""
+    if node.index in (home.open or ()) or node.index in (home.fired or ()):
+        return None
+    current = machine.evaluate(
+        node, home, -1 - node.ordinal, visit, 'the initial value of join', machine.evaluator.initial, node.node
+    )
+    if current is FAILED:
+        return None
+    join = OpenJoin(node, home, current)
+    if home.open is None:
+        home.open = {}
+    home.open[node.index] = join
+    machine.counts.place(home, node.leaving, join.index)
+    machine.counts.due.append(join)  # it may have nothing to wait for
+    return join
+
+
+def _drop(machine: Machine, node: PlanNode, value: Any, region: Region, index: int) -> None:
+    """Note a value that comes too late."""
+    machine.last_ends.append(f'a value reached join {node.id!r}, which had fired')
+    if machine.listener is not None:
+        machine.listener(events.ValueDropped(node.id, fork_stack(region, index), value))
+
+
+def _homeless(machine: Machine, node: PlanNode) -> GraphRuntimeError:
+    return GraphRuntimeError(
+        f'A value reached join {node.id!r} outside of any run of its parent fork '
+        f'{machine.nodes[node.parent].id!r}. Give the task the fork_stack of a task inside of that fork.'
+    )
+
+
+# Folding
+
+
+def _fold(machine: Machine, join: OpenJoin, value: Any) -> None:
+    home = join.region
+    result = machine.evaluate(
+        join.node,
+        home,
+        join.index,
+        home.visit,
+        'the reducer of join',
+        machine.evaluator.fold,
+        join.node.node,
+        home.env,
+        join.current,
+        value,
+    )
+    if result is FAILED:
+        _withdraw(machine, join)
+        return
+    join.current, cancels = result
+    if cancels:
+        join.closed = True
+        _discard_buffer(machine, join)
+        _cancel_losers(machine, join)
+
+
+def _withdraw(machine: Machine, join: OpenJoin) -> None:
+    """Close a join whose reducer raised: it will pass nothing on."""
+    join.closed = True
+    _discard_buffer(machine, join)
+    _mark_fired(join)
+    machine.counts.remove(join.region, join.node.leaving, join.index)
+
+
+def _discard_buffer(machine: Machine, join: OpenJoin) -> None:
+    waiting, join.buffer = join.buffer, []
+    if machine.counts.tracks_threads:
+        for _, _, _, region, index in waiting:
+            _release(machine, join, region, index)
+
+
+def _release(machine: Machine, join: OpenJoin, region: Region, index: int) -> None:
+    """Give the places free that a value kept while it waited, so that maps can go on."""
+    for freed in machine.counts.release(region, index, join.region):
+        want_item(machine, freed)
+
+
+def _mark_fired(join: OpenJoin) -> None:
+    home = join.region
+    if home.open is not None:
+        home.open.pop(join.node.index, None)
+    if home.fired is None:
+        home.fired = set()
+    home.fired.add(join.node.index)
+
+
+def _is_open(join: OpenJoin) -> bool:
+    return join.region.open is not None and join.region.open.get(join.node.index) is join
+
+
+def fold_in_order(machine: Machine, region: Region) -> None:
+    """Fold what waited for a thread of this region to settle, at any join further out."""
+    level: Region | None = region
+    while level is not None:
+        for join in list((level.open or {}).values()):
+            if join.buffer:
+                _fold_settled(machine, join)
+        level = level.parent
+
+
+def _fold_settled(machine: Machine, join: OpenJoin) -> None:
+    while join.buffer:
+        _, _, value, region, index = join.buffer[0]
+        if not all_before_settled(region, index, join.region):
+            return
+        heapq.heappop(join.buffer)
+        _fold(machine, join, value)
+        _release(machine, join, region, index)
+
+
+# Firing
+
+
+def fire(machine: Machine, join: OpenJoin) -> bool:
+    """Pass a join's value on, if it is open and nothing is left that it waits for.
+
+    The join's own token stays until what it led to has come to rest; see `retire`.
+    """
+    home, node = join.region, join.node
+    if home.closed or home.present & node.blocking or not _is_open(join):
+        return False
+    waiting, join.buffer = sorted(join.buffer), []
+    for _, _, value, region, index in waiting:
+        if machine.counts.tracks_threads:
+            _release(machine, join, region, index)
+        if not join.closed:
+            _fold(machine, join, value)
+    if machine.outcome is not None or not _is_open(join):
+        return False
+    _mark_fired(join)
+    if machine.listener is not None:
+        machine.listener(events.JoinFired(node.id, fork_stack(home, join.index), join.current))
+    machine.go_on(node, join.current, home, join.index, home.visit)
+    return True
+
+
+def retire(machine: Machine, join: OpenJoin) -> None:
+    """Take away the token of a join that has fired."""
+    machine.counts.remove(join.region, join.node.leaving, join.index)
+
+
+# Cancelling
+
+
+def _cancel_losers(machine: Machine, join: OpenJoin) -> None:
+    """Take away all tokens of the join's run from which the join can still be reached."""
+    blocking = join.node.blocking
+    kept = [move for move in machine.moves if not (1 << move[0].arriving & blocking and _is_below(move[2], join.region))]
+    machine.moves.clear()
+    machine.moves.extend(kept)
+    for region in _regions(join.region):
+        cancel_members(machine, region, blocking)
+
+
+def cancel_members(machine: Machine, region: Region, classes: int) -> None:
+    """Take away the tokens directly in a region that are of certain classes."""
+    for member in list(region.members or ()):
+        node = member.node
+        place = region.node.leaving if isinstance(member, Batch) else node.arriving
+        if 1 << place & classes:
+            _cancel(machine, member, place)
+    if region.source is not None and not region.source.exhausted and 1 << region.node.leaving & classes:
+        close_source(machine, region)
+    for join in list((region.open or {}).values()):
+        if 1 << join.node.leaving & classes:
+            (region.open or {}).pop(join.node.index, None)
+            machine.counts.remove(region, join.node.leaving, join.index)
+
+
+def _cancel(machine: Machine, member: Task | Batch, place: int) -> None:
+    region = member.region
+    machine.leave_members(region, member)
+    if isinstance(member, Batch):
+        left = len(member.items) - member.next
+        member.next = len(member.items)
+        machine.counts.remove(region, place, -1, left)
+        return
+    machine.counts.remove(region, place, member.index)
+    if machine.running.pop(member.id, None) is not None:
+        machine.commands.append(CancelTask(member))
+    else:
+        machine.cancelled.add(member.id)
+    if machine.listener is not None:
+        machine.listener(events.StepCancelled(member.node.id, member.task_id, member.fork_stack))
+
+
+def _regions(region: Region) -> list[Region]:
+    """A region and all regions in it."""
+    found = [region]
+    for each in found:
+        found.extend(each.children or ())
+    return found
+
+
+def close_region(machine: Machine, region: Region) -> None:
+    """Take away everything in a region: a subgraph has its value."""
+    kept = [move for move in machine.moves if not _is_below(move[2], region)]
+    machine.moves.clear()
+    machine.moves.extend(kept)
+    for each in _regions(region):
+        each.closed = True
+        cancel_members(machine, each, -1)
+
+
+def _is_below(region: Region | None, outer: Region) -> bool:
+    while region is not None and region is not outer:
+        region = region.parent
+    return region is not None

@@ -1,0 +1,269 @@
+"""The state of a run, and the moves that everything else is made of.
+
+Plain data and plain functions: no event loop, clock, thread or I/O. A value that moves is kept in `moves` until it rests as
+a token: at a step, at a join, or, if the run is watched, at any node. Tokens that rest are counted; moves are not, since all
+of them have come to rest before the token that caused them is taken away.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from plait_graph import events
+from plait_graph._compile.plan import Kind, Plan, PlanEdge, PlanNode
+from plait_graph._run.evaluator import Evaluator
+from plait_graph._run.tokens import Batch, Counts, Environment, Member, Region, Task
+from plait_graph.exceptions import GraphRuntimeError
+
+FAILED: Any = object()
+"""Stands for the value of a function that raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTask:
+    """Stop the body of a task that runs; whatever it still gives is dropped."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class PullItem:
+    """Get the next item of an asynchronous source."""
+
+    region: Region
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSource:
+    """Stop reading an asynchronous source."""
+
+    region: Region
+
+
+Command: TypeAlias = CancelTask | PullItem | CloseSource
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The run has a value."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The run has failed, with all that failed before it stopped."""
+
+    errors: list[BaseException]
+
+
+Outcome: TypeAlias = Ended | Failed
+
+
+@dataclass(slots=True)
+class Shown:
+    """What a watched run shows after a node ran: the tasks that it leads to, the end, or an error.
+
+    The holder is the token that led here and stays until it is known what becomes of it.
+    """
+
+    tasks: list[Task]
+    end: Ended | None = None
+    error: BaseException | None = None
+    holder: Task | None = None
+
+
+Move: TypeAlias = tuple[PlanNode, Any, Region, int, int]
+"""A value on its way: the node that it reaches, the value, region, thread and visit."""
+
+
+class Machine:
+    """The state of one run."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        evaluator: Evaluator,
+        env: Environment,
+        *,
+        watched: bool,
+        listener: Callable[[events.RunEvent], None] | None,
+    ):
+        self.plan = plan
+        self.nodes = plan.nodes
+        self.evaluator = evaluator
+        self.listener = listener
+        self.watched = watched
+        self.is_careful = watched or listener is not None or plan.tracks_members
+        """Whether even a step from one node to the next has to be noted."""
+        self.counts = Counts(tracks_threads=plan.tracks_threads)
+        self.next_id = 0
+        self.ready: deque[Task | Batch] = deque()
+        self.running: dict[int, Task] = {}
+        self.cancelled: set[int] = set()
+        """Tasks that were cancelled before they started."""
+        self.sources: dict[int, Region] = {}
+        """The asynchronous sources that are being read, by the region's id."""
+        self.commands: list[Command] = []
+        self.moves: deque[Move] = deque()
+        self.thirsty: deque[Region] = deque()
+        """Maps over plain iterables that have places for further items."""
+        self.led: list[Task] = []
+        """The tasks that the node which runs has led to so far, if the run is watched."""
+        self.led_nowhere = False
+        """Whether a map without items is to be shown."""
+        self.shown: deque[Shown] = deque()
+        """What the one who watches has not seen yet."""
+        self.errors: list[BaseException] = []
+        self.outcome: Outcome | None = None
+        self.last_ends: deque[str] = deque(maxlen=3)
+        """Where the last tokens ended without leading anywhere."""
+        self.root = self.region(plan.nodes[0], None, 0, 0, env)
+
+    def new_id(self) -> int:
+        """A number that no task and no region has."""
+        self.next_id += 1
+        return self.next_id - 1
+
+    # Regions
+
+    def region(self, node: PlanNode, parent: Region | None, index: int, visit: int, env: Environment) -> Region:
+        """Begin a run of a fork."""
+        region = Region(self.new_id(), node, parent, index, visit, env)
+        if self.plan.tracks_members:
+            region.members, region.children = {}, {}
+        return region
+
+    # Tokens
+
+    def rest(self, task: Task) -> None:
+        """Let a task wait at its node."""
+        self.counts.place(task.region, task.node.arriving, task.index)
+        self.join_members(task.region, task)
+        if self.watched and not task.node.scope:
+            self.led.append(task)
+        else:
+            self.ready.append(task)
+
+    def leave(self, task: Task) -> None:
+        """Take a task away from its node."""
+        self.leave_members(task.region, task)
+        self.counts.remove(task.region, task.node.arriving, task.index)
+
+    def join_members(self, region: Region, member: Member) -> None:
+        if region.members is not None:
+            region.members[member] = None
+
+    def leave_members(self, region: Region, member: Member) -> None:
+        if region.members is not None:
+            region.members.pop(member, None)
+
+    # Values
+
+    def pass_on(self, node: PlanNode, edge: PlanEdge, value: Any, region: Region, index: int, visit: int) -> None:
+        """Send a value from a node along an edge."""
+        for transform in edge.transforms:
+            value = self.evaluate(
+                node, region, index, visit, 'the transform after', self.evaluator.apply, transform, region.env, value
+            )
+            if value is FAILED:
+                return
+        self.arrive(self.nodes[edge.target], value, region, index, visit)
+
+    def go_on(self, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
+        """Send a value along the only edge of a node, if it has one."""
+        if node.edges:
+            self.pass_on(node, node.edges[0], value, region, index, visit)
+        else:
+            self.last_ends.append(f'{node.id!r} has no outgoing edge')
+
+    def arrive(self, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
+        """Let a value reach a node: it waits there for a step, and acts in its turn otherwise."""
+        if node.is_step or (self.watched and not node.scope):
+            self.rest(Task(self.new_id(), node, value, region, index, visit + 1))
+        else:
+            self.moves.append((node, value, region, index, visit))
+
+    # Failures
+
+    def evaluate(
+        self,
+        node: PlanNode,
+        region: Region,
+        index: int,
+        visit: int,
+        what: str,
+        function: Callable[..., Any],
+        *args: Any,
+    ) -> Any:
+        """Call a user's function; what it raises is a failure of the node, and the result then `FAILED`."""
+        try:
+            return function(*args)
+        except Exception as error:  # the user's own, handed on
+            self.fail_at(node, region, index, visit, error, what)
+            return FAILED
+
+    def fail_at(
+        self, node: PlanNode, region: Region, index: int, visit: int, error: BaseException, what: str = ''
+    ) -> None:
+        """Note that a node failed without being a step that runs."""
+        task = Task(self.new_id(), node, None, region, index, visit)
+        self.counts.place(region, node.arriving, index)
+        self.failed(task, error, what)
+
+    def failed(self, task: Task, error: BaseException, what: str = '') -> None:
+        """Note a failure: show it to the one who watches, or end the run."""
+        _note(error, task, what)
+        if self.listener is not None:
+            self.listener(events.StepFailed(task.node.id, task.task_id, task.fork_stack, error, is_dropped=False))
+        if self.watched and not isinstance(self.outcome, Failed):
+            self.shown.append(Shown([], error=error, holder=task))
+            return
+        self.errors.append(error)
+        self.stop(Failed(self.errors))
+
+    def stop(self, outcome: Outcome) -> None:
+        """End the run: nothing starts any more, and what runs is cancelled."""
+        if self.outcome is not None:
+            return
+        self.outcome = outcome
+        self.ready.clear()
+        self.moves.clear()
+        self.thirsty.clear()
+        self.commands.clear()
+        self.commands.extend(CancelTask(task) for task in self.running.values())
+        self.commands.extend(CloseSource(region) for region in self.sources.values())
+        if isinstance(outcome, Ended):
+            self.running.clear()  # what these still give is of no interest
+            if self.listener is not None:
+                self.listener(events.RunFinished(outcome.value))
+
+    def stall(self, where: str) -> None:
+        """End a run in which nothing is left that could lead to the end."""
+        ends = '; '.join(self.last_ends) or 'every task was taken out of the run'
+        error = GraphRuntimeError(
+            f'Graph run completed, but no result was produced{where}. The last tokens ended so: {ends}.'
+        )
+        if self.watched:
+            self.shown.append(Shown([], error=error))
+            return
+        self.errors.append(error)
+        self.stop(Failed(self.errors))
+
+
+def _note(error: BaseException, task: Task, what: str) -> None:
+    """Say on the exception where it happened; the exception itself stays as it is."""
+    kind = what or ('step' if task.node.is_step else 'node')
+    items: list[str] = []
+    region, index = task.region, task.index
+    while region.parent is not None:
+        if region.node.kind is Kind.MAP and index >= 0:
+            items.append(f'item {index} of map {region.node.id!r}')
+        region, index = region.parent, region.index
+    place = ''.join(f', {item}' for item in items)
+    note = f'in {kind} {task.node.id!r} ({task.task_id}{place}, attempt 1)'
+    if note not in getattr(error, '__notes__', ()):
+        error.add_note(note)

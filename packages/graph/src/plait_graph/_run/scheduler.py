@@ -1,0 +1,319 @@
+"""The scheduler: it is told what happened, and answers what to do next.
+
+A synchronous state machine. What is to be started waits in `ready` (see `take`), what else is to be done is appended to
+`commands`, the result is in `outcome`. Every method is one event; between two events the whole state is at rest and can be
+taken as plain data (see `snapshot`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from plait_graph import events
+from plait_graph._compile.plan import Kind, Plan, PlanNode
+from plait_graph._run import joins, routing, sources
+from plait_graph._run.evaluator import EXHAUSTED, Evaluator
+from plait_graph._run.machine import FAILED, Ended, Failed, Machine, Shown
+from plait_graph._run.tokens import Batch, Environment, OpenJoin, Region, Task
+
+
+class Scheduler(Machine):
+    """The state of one run, and the events that change it.
+
+    Args:
+        plan: What is run.
+        evaluator: Calls the functions that stand on edges.
+        env: State and dependencies, handed to the evaluator and to nothing else.
+        watched: Whether every node's tasks wait to be seen (`shown`) and agreed to (`accept`).
+        listener: Is told what happens.
+        max_concurrency: How many step bodies may run at once.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        evaluator: Evaluator,
+        env: Environment,
+        *,
+        watched: bool = False,
+        listener: Callable[[events.RunEvent], None] | None = None,
+        max_concurrency: int | None = None,
+    ):
+        super().__init__(plan, evaluator, env, watched=watched, listener=listener)
+        self.max_concurrency = max_concurrency
+
+    # Events
+
+    def begin(self, inputs: Any) -> None:
+        """The run starts."""
+        start = self.nodes[0]
+        task = Task(self.new_id(), start, inputs, self.root, 0, 0)
+        self.counts.place(self.root, start.arriving, 0)
+        if self.watched:
+            self.shown.append(Shown([task]))
+        else:
+            self.perform(task)
+
+    def take(self) -> Task | None:
+        """A worker is free: the oldest task that is ready, or nothing if there is none or no more may run at once."""
+        ready = self.ready
+        while ready and (self.max_concurrency is None or len(self.running) < self.max_concurrency):
+            task = ready[0]
+            if isinstance(task, Batch):
+                task = self._take_from(task)
+                if task is None:
+                    continue
+            else:
+                ready.popleft()
+                if self.cancelled and task.id in self.cancelled:
+                    self.cancelled.discard(task.id)
+                    continue
+            self.running[task.id] = task
+            if self.listener is not None:
+                self.listener(events.StepStarted(task.node.id, task.task_id, task.fork_stack, task.inputs))
+            return task
+        return None
+
+    def _take_from(self, batch: Batch) -> Task | None:
+        """The next item of a map as a task of its own."""
+        position = batch.next
+        if position + 1 >= len(batch.items):
+            self.ready.popleft()
+        if position >= len(batch.items):
+            return None
+        batch.next = position + 1
+        region = batch.region
+        self.next_id += 1
+        return Task(self.next_id - 1, batch.node, batch.items[position], region, position, region.visit + 1)
+
+    def finish(self, task: Task, value: Any) -> None:
+        """A step gave a value."""
+        if self.running.pop(task.id, None) is None or self.outcome is not None:
+            return  # cancelled meanwhile, or the run has stopped
+        node = task.node
+        if node.is_plain and not self.is_careful:
+            target = self.nodes[node.edges[0].target]
+            if target.arriving == node.arriving:  # the counts stay as they are
+                self.next_id += 1
+                self.ready.append(Task(self.next_id - 1, target, value, task.region, task.index, task.visit + 1))
+                return
+        if self.listener is not None:
+            self.listener(events.StepFinished(node.id, task.task_id, task.fork_stack, value))
+        self.leave_members(task.region, task)
+        if node.routes:
+            routing.route(self, task, value)
+        else:
+            self.go_on(node, value, task.region, task.index, task.visit)
+        self._settle(task)
+
+    def fail(self, task: Task, error: BaseException) -> None:
+        """A step raised."""
+        if self.running.pop(task.id, None) is None:
+            if self.listener is not None:
+                self.listener(events.StepFailed(task.node.id, task.task_id, task.fork_stack, error, is_dropped=True))
+            return
+        self.leave_members(task.region, task)
+        self.failed(task, error)
+
+    def pulled(self, region: Region, item: Any) -> None:
+        """An asynchronous source gave an item."""
+        source = region.source
+        if source is None or source.exhausted or self.outcome is not None:
+            return
+        source.requested = False
+        self._deliver(region, item)
+        self._settle(None)
+        sources.want_item(self, region)
+
+    def exhausted(self, region: Region) -> None:
+        """An asynchronous source has no more items."""
+        if region.source is not None and not region.source.exhausted and self.outcome is None:
+            self._exhaust(region)
+            self._settle(None)
+
+    def broken(self, region: Region, error: BaseException) -> None:
+        """An asynchronous source raised."""
+        if region.source is None or region.source.exhausted:
+            return
+        self.sources.pop(region.id, None)
+        parent = region.parent or region
+        self.fail_at(region.node, parent, region.index, region.visit, error, 'the items of map')
+        if self.outcome is None:
+            sources.close_source(self, region)
+            self._settle(None)
+
+    def cancel(self) -> None:
+        """Whoever waits for the run does so no longer."""
+        self.stop(Failed(self.errors))
+
+    def startable(self) -> int:
+        """About how many tasks could start now, if there were a worker for each."""
+        ready = self.ready
+        if not ready:
+            return 0
+        head = ready[0]
+        count = len(ready) + (len(head.items) - head.next - 1 if isinstance(head, Batch) else 0)
+        return count if self.max_concurrency is None else min(count, self.max_concurrency - len(self.running))
+
+    def tasks(self) -> list[Task]:
+        """All tasks that wait or run, but for the items of a map that wait in a batch."""
+        waiting = [task for task in self.ready if isinstance(task, Task)]
+        return [*self.running.values(), *waiting, *(task for shown in self.shown for task in shown.tasks)]
+
+    # A run that is watched
+
+    def accept(self, shown: Shown) -> None:
+        """What was shown is agreed to: tasks start, an end ends the run, an error fails it."""
+        if shown.end is not None:
+            self.stop(shown.end)
+        elif shown.error is not None:
+            self.errors.append(shown.error)
+            self.stop(Failed(self.errors))
+        else:
+            for task in shown.tasks:
+                self.start(task)
+
+    def replace(self, shown: Shown, tasks: Sequence[Task]) -> None:
+        """Other tasks start than were shown; the caller has placed those that are new."""
+        for task in tasks:
+            self.start(task)
+        kept = {task.id for task in tasks}
+        for task in shown.tasks:
+            if task.id not in kept and task.id not in self.cancelled:
+                self.last_ends.append(f'a task at {task.node.id!r} was taken out')
+                self.leave(task)
+        if shown.holder is not None:
+            self.leave(shown.holder)
+        self._settle(None)
+
+    def place(self, node: PlanNode, inputs: Any, region: Region, index: int) -> Task:
+        """Make a task that no node led to."""
+        task = Task(self.new_id(), node, inputs, region, index, region.visit)
+        self.counts.place(region, node.arriving, index)
+        self.join_members(region, task)
+        return task
+
+    def start(self, task: Task) -> None:
+        """Let a task that was shown go on."""
+        if self.outcome is not None:
+            return
+        if task.id in self.cancelled:
+            self.cancelled.discard(task.id)
+        elif task.node.is_step:
+            self.ready.append(task)
+        else:
+            self.perform(task)
+
+    def perform(self, task: Task) -> None:
+        """Let a token that stands at a node other than a step go on."""
+        self.leave_members(task.region, task)
+        if self.watched and task.node.kind is Kind.END:
+            self._show()
+            routing.finish_graph(self, task.inputs, task.region, task)
+            return
+        routing.act(self, task.node, task.inputs, task.region, task.index, task.visit)
+        self._settle(task)
+
+    # What follows from an event
+
+    def _settle(self, task: Task | None) -> None:
+        """Bring everything to rest: all moves, then the token that caused them, then what that made possible."""
+        counts = self.counts
+        self._move_all()
+        self._show()
+        if task is not None and not self._is_held(task):
+            self.counts.remove(task.region, task.node.arriving, task.index)
+        while self.outcome is None:
+            if counts.settled:
+                self._note_settled(*counts.settled.pop())
+            elif self.thirsty:
+                self._feed(self.thirsty.popleft())
+            elif counts.due:
+                self._fire(counts.due.pop(0))
+            elif counts.emptied:
+                self._note_empty(counts.emptied.pop())
+            else:
+                return
+
+    def _move_all(self) -> None:
+        moves = self.moves
+        while moves:
+            routing.act(self, *moves.popleft())
+
+    def _show(self) -> None:
+        """Show the tasks that a node led to, if somebody watches."""
+        if self.led or self.led_nowhere:
+            self.shown.append(Shown(self.led))
+            self.led, self.led_nowhere = [], False
+
+    def _is_held(self, task: Task) -> bool:
+        return bool(self.shown) and self.shown[-1].holder is task
+
+    def _fire(self, join: OpenJoin) -> None:
+        if joins.fire(self, join):
+            self._move_all()
+            self._show()
+            joins.retire(self, join)
+
+    def _note_settled(self, region: Region, index: int) -> None:
+        """A thread has nothing left: what waited for it can be folded, and its place is free."""
+        if self.plan.tracks_threads:
+            joins.fold_in_order(self, region)
+        sources.want_item(self, region)
+
+    def _note_empty(self, region: Region) -> None:
+        """No token is left in a whole graph."""
+        if region.present or region.closed or any(shown.end or shown.error for shown in self.shown):
+            return
+        if region.parent is None:
+            self.stall('')
+            return
+        region.closed = True
+        self.stall(f' in subgraph {region.node.id!r}')
+
+    # Maps
+
+    def _feed(self, region: Region) -> None:
+        """Pull items for a map as long as it has places for them."""
+        source = region.source
+        if source is None:
+            return
+        while source.has_room and self.outcome is None:
+            item = sources.pull(self, region)
+            if item is EXHAUSTED:
+                self._exhaust(region)
+            elif item is FAILED:
+                sources.close_source(self, region)
+            else:
+                self._deliver(region, item)
+        source.requested = False
+        self._move_all()
+        self._show()
+
+    def _deliver(self, region: Region, item: Any) -> None:
+        """Let an item of a map go on; its place is kept until it has come to rest."""
+        source = region.source
+        if source is None:
+            return
+        index = source.pulled
+        source.pulled += 1
+        node = region.node
+        self.counts.place(region, node.leaving, index)
+        self.go_on(node, item, region, index, region.visit)
+        self._move_all()
+        self.counts.remove(region, node.leaving, index)
+        if self.counts.settled and self.counts.settled[-1] == (region, index):
+            self.counts.settled.pop()
+            if self.plan.tracks_threads:
+                joins.fold_in_order(self, region)
+
+    def _exhaust(self, region: Region) -> None:
+        """A map has had its last item."""
+        if region.source is not None and not region.source.pulled:
+            routing.finish_empty(self, region.node, region)
+            self._move_all()
+        sources.close_source(self, region)
+
+
+__all__ = 'Ended', 'Failed', 'Scheduler'

@@ -1,0 +1,70 @@
+"""Runs for callers that do not await.
+
+Uses the event loop of the thread, and keeps it. Where a loop already runs, as in a notebook, the run goes to another thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import anyio
+
+from plait_graph.exceptions import UnsupportedEventLoopError
+
+T = TypeVar('T')
+
+
+def run_sync(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Await a coroutine from synchronous code.
+
+    Ctrl-C cancels the run, waits for its clean-up, and then raises `KeyboardInterrupt`.
+
+    Raises:
+        UnsupportedEventLoopError: The thread's loop cannot be driven from here.
+    """
+    if _is_in_loop():
+        from anyio.from_thread import start_blocking_portal
+
+        with start_blocking_portal(backend='asyncio') as portal:
+            return portal.call(start)
+    loop = _own_loop()
+    task = loop.create_task(start())
+    try:
+        return loop.run_until_complete(task)
+    except BaseException:
+        if not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                loop.run_until_complete(task)
+        raise
+
+
+def _is_in_loop() -> bool:
+    try:
+        anyio.get_cancelled_exc_class()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _own_loop() -> asyncio.AbstractEventLoop:
+    """The loop of this thread; a new one if there is none or it is closed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('error', DeprecationWarning)  # Python says so that it would make one
+        try:
+            loop = asyncio.get_event_loop()
+        except (RuntimeError, DeprecationWarning):
+            loop = None
+    if loop is None or loop.is_closed():
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+    if loop.is_running():
+        raise UnsupportedEventLoopError(
+            f'run_sync cannot drive the event loop {loop!r} of this thread, which runs in another one. '
+            f'Await graph.run(...) on it instead.'
+        )
+    return loop

@@ -1,0 +1,51 @@
+"""What can go wrong, by whose fault it is.
+
+Each class says when it is raised. The built-in base classes are those that programs written for the peers catch.
+"""
+
+from __future__ import annotations
+
+__all__ = (
+    'GraphBuildingError',
+    'GraphError',
+    'GraphRuntimeError',
+    'GraphSetupError',
+    'GraphValidationError',
+    'RunCancelled',
+    'UnsupportedEventLoopError',
+)
+
+
+class GraphError(Exception):
+    """The base of every error that this package raises on its own account."""
+
+    message: str
+    """What was found, where, and what to do."""
+
+    def __init__(self, message: str):
+        self.message = message
+        super().__init__(message)
+
+
+class GraphSetupError(GraphError, TypeError):
+    """Raised when a node, reducer or hint is not of a shape that a graph can use."""
+
+
+class GraphBuildingError(GraphError, ValueError):
+    """Raised when what was said about a graph cannot be put together."""
+
+
+class GraphValidationError(GraphBuildingError):
+    """Raised when a graph was put together and its structure has faults."""
+
+
+class GraphRuntimeError(GraphError, RuntimeError):
+    """Raised when a run cannot go on, or is used where it cannot be."""
+
+
+class RunCancelled(GraphRuntimeError):
+    """Raised from the advance of a run on which `cancel` was called."""
+
+
+class UnsupportedEventLoopError(GraphError, RuntimeError):
+    """Raised when `run_sync` finds an event loop that it cannot drive."""

@@ -1,0 +1,677 @@
+"""The builder: nodes and edges are said one by one, and `build` puts them together.
+
+The builder only collects. It changes none of the objects it is given, so that building twice gives the same graph.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection
+from types import NoneType
+from typing import Any, Generic, Literal, TypeVar, cast, get_origin, overload
+
+from plait_graph._compile.compile import Compiled, compile_definition
+from plait_graph._compile.lower import Layout, numbered
+from plait_graph._definition import Definition
+from plait_graph._hints import UNKNOWN, Way, step_types, ways_of_node, ways_of_step
+from plait_graph._typevars import Deps, Input, Item, Output, Source, State
+from plait_graph.basenode import BaseNode, End
+from plait_graph.decision import Decision, DecisionBranch, DecisionBranchBuilder
+from plait_graph.exceptions import GraphBuildingError, GraphSetupError, GraphValidationError
+from plait_graph.graph import (
+    EndMarker,
+    ErrorMarker,
+    Graph,
+    GraphRun,
+    GraphTask,
+    GraphTaskRequest,
+    JoinItem,
+    StateDiagramDirection,
+    make_graph,
+)
+from plait_graph.id_types import NodeID
+from plait_graph.join import Join, Order, Preference, ReducerContext, constant_factory
+from plait_graph.mermaid import MermaidEdge, MermaidGraph, MermaidNode, build_mermaid_graph
+from plait_graph.node import EndNode, StartNode
+from plait_graph.node_types import is_source
+from plait_graph.paths import (
+    AnyNode,
+    DestinationNode,
+    EdgePath,
+    EdgePathBuilder,
+    LabelMarker,
+    Path,
+    PathBuilder,
+    PathChain,
+    SourceNode,
+)
+from plait_graph.step import NodeStep, Step, StepContext, StepKind
+from plait_graph.util import TypeOrTypeExpression, get_callable_name, unpack_type_expression
+
+__all__ = (
+    'EndMarker',
+    'ErrorMarker',
+    'Graph',
+    'GraphBuilder',
+    'GraphBuildingError',
+    'GraphRun',
+    'GraphTask',
+    'GraphTaskRequest',
+    'GraphValidationError',
+    'JoinItem',
+    'MermaidEdge',
+    'MermaidGraph',
+    'MermaidNode',
+    'StateDiagramDirection',
+    'build_mermaid_graph',
+)
+
+NodeT = TypeVar('NodeT', bound=BaseNode[Any, Any, Any])
+_UNSAID: Any = object()
+
+
+class GraphBuilder(Generic[State, Deps, Input, Output]):
+    """Collects the nodes and edges of a graph.
+
+    Args:
+        name: A name for people.
+        state_type: The type of the state that steps share.
+        deps_type: The type of the dependencies.
+        input_type: The type of a run's inputs. If it is given and can be asked about, runs check it.
+        output_type: The type of a run's output.
+        auto_instrument: Kept on the graph for whoever traces runs.
+
+    Types that are not classes are wrapped: `TypeExpression[int | str]`.
+
+    Example:
+        ```python
+        from plait_graph import GraphBuilder, StepContext
+
+        g = GraphBuilder(input_type=int, output_type=int)
+
+        @g.step
+        async def double(ctx: StepContext[None, None, int]) -> int:
+            return ctx.inputs * 2
+
+        g.add(
+            g.edge_from(g.start_node).to(double),
+            g.edge_from(double).to(g.end_node),
+        )
+        graph = g.build()
+        assert graph.run_sync(inputs=21) == 42
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        state_type: TypeOrTypeExpression[State] = cast(Any, NoneType),
+        deps_type: TypeOrTypeExpression[Deps] = cast(Any, NoneType),
+        input_type: TypeOrTypeExpression[Input] = _UNSAID,
+        output_type: TypeOrTypeExpression[Output] = cast(Any, NoneType),
+        auto_instrument: bool = True,
+    ):
+        self.name = name
+        self.state_type = state_type
+        self.deps_type = deps_type
+        self._checks_input = input_type is not _UNSAID
+        self.input_type: TypeOrTypeExpression[Input] = input_type if self._checks_input else cast(Any, NoneType)
+        self.output_type = output_type
+        self.auto_instrument = auto_instrument
+        self._start: StartNode[Input] = StartNode()
+        self._end: EndNode[Output] = EndNode()
+        self._nodes: dict[NodeID, AnyNode] = {StartNode.id: self._start, EndNode.id: self._end}
+        self._edges: list[tuple[NodeID, Path]] = []
+        self._generated: set[str] = set()
+        self._namespace: dict[str, Any] = {}
+        self._implied: dict[NodeID, NodeID] = {}
+
+    # Nodes
+
+    @property
+    def start_node(self) -> StartNode[Input]:
+        """Where a run begins."""
+        return self._start
+
+    @property
+    def end_node(self) -> EndNode[Output]:
+        """Where a run ends."""
+        return self._end
+
+    @overload
+    def step(
+        self,
+        call: Callable[[StepContext[State, Deps, Source]], Awaitable[Item]],
+        *,
+        node_id: str | None = None,
+        label: str | None = None,
+        abandon: bool = False,
+    ) -> Step[State, Deps, Source, Item]: ...
+    @overload
+    def step(
+        self,
+        call: Callable[[StepContext[State, Deps, Source]], Item],
+        *,
+        node_id: str | None = None,
+        label: str | None = None,
+        abandon: bool = False,
+    ) -> Step[State, Deps, Source, Item]: ...
+    @overload
+    def step(
+        self, call: None = None, *, node_id: str | None = None, label: str | None = None, abandon: bool = False
+    ) -> _StepDecorator[State, Deps]: ...
+    def step(
+        self,
+        call: Callable[[StepContext[State, Deps, Any]], Any] | None = None,
+        *,
+        node_id: str | None = None,
+        label: str | None = None,
+        abandon: bool = False,
+    ) -> Step[State, Deps, Any, Any] | _StepDecorator[State, Deps]:
+        """Make a step of a function; also a decorator, with or without parentheses.
+
+        An `async def` runs on the event loop. A plain `def` runs in a worker thread, so that it may block; if what it gives
+        can be awaited, it is awaited on the loop. The step is in the graph only once an edge leads to it.
+
+        Args:
+            call: A function of a `StepContext`.
+            node_id: The id of the node; the name of the function if not given.
+            label: A text for the picture.
+            abandon: Whether a cancelled run leaves the function's thread behind instead of waiting for it.
+
+        Raises:
+            GraphSetupError: It cannot be called, or is an async generator.
+        """
+        if call is None:
+            return _StepDecorator(self, node_id, label, abandon)
+        return self._step(call, node_id, label, None, abandon)
+
+    @overload
+    def stream(
+        self,
+        call: Callable[[StepContext[State, Deps, Source]], AsyncIterable[Item]],
+        *,
+        node_id: str | None = None,
+        label: str | None = None,
+    ) -> Step[State, Deps, Source, AsyncIterable[Item]]: ...
+    @overload
+    def stream(
+        self, call: None = None, *, node_id: str | None = None, label: str | None = None
+    ) -> _StreamDecorator[State, Deps]: ...
+    def stream(
+        self,
+        call: Callable[[StepContext[State, Deps, Any]], AsyncIterable[Any]] | None = None,
+        *,
+        node_id: str | None = None,
+        label: str | None = None,
+    ) -> Step[State, Deps, Any, AsyncIterable[Any]] | _StreamDecorator[State, Deps]:
+        """Make a step of an async generator; also a decorator, with or without parentheses.
+
+        The step gives its items as one async iterable. A `map` behind it starts the work on an item while the generator
+        goes on, and asks for no more items than it has places for.
+
+        Args:
+            call: An async generator function of a `StepContext`.
+            node_id: The id of the node; the name of the function if not given.
+            label: A text for the picture.
+        """
+        if call is None:
+            return _StreamDecorator(self, node_id, label)
+        return self._step(call, node_id, label, 'stream', False)
+
+    def _step(
+        self,
+        call: Callable[[StepContext[State, Deps, Any]], Any],
+        node_id: str | None,
+        label: str | None,
+        kind: StepKind | None,
+        abandon: bool,
+    ) -> Step[State, Deps, Any, Any]:
+        step: Step[State, Deps, Any, Any] = Step(
+            node_id or get_callable_name(call), call, label=label, kind=kind, abandon=abandon
+        )
+        self._generated.add(step.id)
+        return step
+
+    @overload
+    def join(
+        self,
+        reducer: Callable[[Item, Source], Item],
+        *,
+        initial: Item,
+        node_id: str | None = None,
+        parent_fork_id: str | None = None,
+        preferred_parent_fork: Preference = 'farthest',
+        order: Order | None = None,
+    ) -> Join[State, Deps, Source, Item]: ...
+    @overload
+    def join(
+        self,
+        reducer: Callable[[Item, Source], Item],
+        *,
+        initial_factory: Callable[[], Item],
+        node_id: str | None = None,
+        parent_fork_id: str | None = None,
+        preferred_parent_fork: Preference = 'farthest',
+        order: Order | None = None,
+    ) -> Join[State, Deps, Source, Item]: ...
+    @overload
+    def join(
+        self,
+        reducer: Callable[[ReducerContext[State, Deps], Item, Source], Item],
+        *,
+        initial: Item,
+        node_id: str | None = None,
+        parent_fork_id: str | None = None,
+        preferred_parent_fork: Preference = 'farthest',
+        order: Order | None = None,
+    ) -> Join[State, Deps, Source, Item]: ...
+    @overload
+    def join(
+        self,
+        reducer: Callable[[ReducerContext[State, Deps], Item, Source], Item],
+        *,
+        initial_factory: Callable[[], Item],
+        node_id: str | None = None,
+        parent_fork_id: str | None = None,
+        preferred_parent_fork: Preference = 'farthest',
+        order: Order | None = None,
+    ) -> Join[State, Deps, Source, Item]: ...
+    def join(
+        self,
+        reducer: Callable[..., Any],
+        *,
+        initial: Any = _UNSAID,
+        initial_factory: Callable[[], Any] | None = None,
+        node_id: str | None = None,
+        parent_fork_id: str | None = None,
+        preferred_parent_fork: Preference = 'farthest',
+        order: Order | None = None,
+    ) -> Join[State, Deps, Any, Any]:
+        """Make a join that folds values with a reducer.
+
+        The join belongs to a fork that every way to it passes, its parent: it folds what belongs to one run of that fork,
+        and passes the result on once, as soon as nothing in that run can bring it another value.
+
+        Args:
+            reducer: `(current, value) -> new`, or `(context, current, value) -> new`.
+            initial: The value to begin with, if it cannot be changed in place.
+            initial_factory: Makes the value to begin with, for each run of the parent fork.
+            node_id: The id of the node; made from the reducer's name if not given.
+            parent_fork_id: The id of the parent fork.
+            preferred_parent_fork: Which fork is the parent if several could be.
+            order: `'input'` folds values by the position of their item or branch, `'completion'` as they come. By default
+                in input order, except for `reduce_sum`, `reduce_null` and reducers that take a context.
+
+        Raises:
+            GraphSetupError: The reducer takes a wrong number of arguments, there is no initial value, or `initial` could
+                be changed in place.
+        """
+        id = node_id or self.generate(get_callable_name(reducer))
+        self._generated.add(id)
+        if initial_factory is None:
+            if initial is _UNSAID:
+                raise GraphSetupError(f'Join {id!r} has no value to begin with. Give initial= or initial_factory=.')
+            initial_factory = constant_factory(initial, id)
+        return Join(
+            id,
+            reducer,
+            initial_factory=initial_factory,
+            parent_fork_id=parent_fork_id,
+            preferred_parent_fork=preferred_parent_fork,
+            order=order,
+        )
+
+    def decision(self, *, note: str | None = None, node_id: str | None = None) -> Decision[State, Deps, Any]:
+        """Make a decision without branches; add them with `.branch(...)`.
+
+        Args:
+            note: A text beside the decision in the picture.
+            node_id: The id of the node; generated if not given.
+        """
+        id = node_id or self.generate('decision')
+        self._generated.add(id)
+        return Decision(NodeID(id), note=note)
+
+    def match(
+        self, source: TypeOrTypeExpression[Source], *, matches: Callable[[Any], bool] | None = None
+    ) -> DecisionBranchBuilder[State, Deps, Source, Source]:
+        """Begin a branch of a decision.
+
+        Args:
+            source: The type of values that take the branch: a class, a union or literal in a `TypeExpression`, or `object`
+                for all.
+            matches: A predicate that alone decides; the type is then for the checker.
+        """
+        type_ = unpack_type_expression(source)
+
+        def finish(path: Path, destinations: Collection[AnyNode]) -> DecisionBranch[Source]:
+            return DecisionBranch(type_, matches, path, tuple(destinations))
+
+        return PathChain(PathBuilder(ids=self), finish)
+
+    def match_node(self, node_cls: type[NodeT], *, matches: Callable[[Any], bool] | None = None) -> DecisionBranch[NodeT]:
+        """A finished branch for instances of a class node, which leads to that node."""
+        class_ = cast('type[NodeT]', get_origin(node_cls) or node_cls)
+        step = NodeStep(class_)
+        return DecisionBranch(class_, matches, PathBuilder(ids=self).to(step), (step,))
+
+    def node(self, node_cls: type[BaseNode[State, Deps, Any]]) -> EdgePath[State, Deps]:
+        """The edges of a class node, made from the return hint of its `run`; pass them to `add`.
+
+        Raises:
+            GraphSetupError: It is not a node class, or its hint says nothing of where to go.
+        """
+        self._remember_names()
+        step = NodeStep(cast('type[BaseNode[State, Deps, Any]]', get_origin(node_cls) or node_cls))
+        path, destinations = self._lead(step, ways_of_node(step.node_type, self._namespace))
+        return EdgePath((step,), path, destinations)
+
+    # Edges
+
+    def edge_from(self, *sources: SourceNode[Item, State, Deps]) -> EdgePathBuilder[State, Deps, Item]:
+        """Begin an edge at one or several nodes; each of them gets a copy of the path.
+
+        Raises:
+            GraphSetupError: A source is not a node that an edge can come from, or there is none.
+        """
+        if not sources:
+            raise GraphSetupError('edge_from() was given no node. Name at least one.')
+        nodes = tuple(_as_source(source) for source in sources)
+
+        def finish(path: Path, destinations: Collection[AnyNode]) -> EdgePath[State, Deps]:
+            return EdgePath(nodes, path, tuple(destinations))
+
+        return PathChain(PathBuilder(ids=self), finish)
+
+    def add(self, *edges: EdgePath[State, Deps]) -> None:
+        """Put edges, and the nodes that they name, into the graph.
+
+        Raises:
+            GraphBuildingError: Two different nodes have one id.
+            GraphSetupError: Something is not a finished edge.
+        """
+        self._remember_names()
+        for edge in edges:
+            if not isinstance(edge, EdgePath):  # pyright: ignore[reportUnnecessaryIsInstance] # bad input
+                raise GraphSetupError(f'add() was given {edge!r}, which is not a finished edge. End it with .to(...).')
+            for node in (*edge.sources, *edge.destinations):
+                self._insert(node)
+            self._edges.extend((_id(source), edge.path) for source in edge.sources)
+
+    def add_edge(
+        self,
+        source: SourceNode[Item, State, Deps],
+        destination: DestinationNode[Item, State, Deps],
+        *,
+        label: str | None = None,
+    ) -> None:
+        """Add a plain edge.
+
+        Args:
+            source: Where it comes from.
+            destination: Where it leads to.
+            label: A text for the picture.
+        """
+        path = self.edge_from(source)
+        self.add((path if label is None else path.label(label)).to(destination))
+
+    def add_mapping_edge(
+        self,
+        source: Any,
+        map_to: DestinationNode[Item, State, Deps],
+        *,
+        pre_map_label: str | None = None,
+        post_map_label: str | None = None,
+        fork_id: str | None = None,
+        downstream_join_id: str | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """Add an edge that maps: the destination runs once for each item of what the source gives.
+
+        Args:
+            source: Where it comes from.
+            map_to: Where each item goes.
+            pre_map_label: A text before the fork in the picture.
+            post_map_label: A text behind it.
+            fork_id: See `map`.
+            downstream_join_id: See `map`.
+            limit: See `map`.
+        """
+        path: PathChain[State, Deps, Any, EdgePath[State, Deps]] = self.edge_from(source)
+        if pre_map_label is not None:
+            path = path.label(pre_map_label)
+        path = path.map(fork_id=fork_id, downstream_join_id=downstream_join_id, limit=limit)
+        if post_map_label is not None:
+            path = path.label(post_map_label)
+        self.add(path.to(map_to))
+
+    # Building
+
+    def build(
+        self,
+        validate_graph_structure: bool = True,
+        *,
+        findings: Literal['warn', 'error'] | None = None,
+        skip: Collection[str] = (),
+    ) -> Graph[State, Deps, Input, Output]:
+        """Put the graph together. Building again gives an equal graph.
+
+        Args:
+            validate_graph_structure: Whether the structure is checked.
+            findings: Whether what looks wrong is warned of or raised; without it, it is only kept in `graph.findings`.
+            skip: Names of checks of the structure to leave out: `no-start`, `no-end`, `dead-end`, `unreachable`.
+
+        Raises:
+            GraphValidationError: The structure has faults, or there are findings and they are to be errors. All are
+                reported together.
+            GraphBuildingError: A join has no parent fork, an id is used twice, or a name is unknown.
+        """
+        self._remember_names()
+        definition = self._define()
+        compiled = compile_definition(definition, picture=_picture, validate=validate_graph_structure, skip=skip)
+        _report(compiled, findings)
+        return make_graph(
+            definition,
+            compiled,
+            name=self.name,
+            state_type=unpack_type_expression(self.state_type),
+            deps_type=unpack_type_expression(self.deps_type),
+            input_type=unpack_type_expression(self.input_type),
+            output_type=unpack_type_expression(self.output_type),
+            auto_instrument=self.auto_instrument,
+            checks_input=self._checks_input,
+        )
+
+    def _define(self) -> Definition:
+        """What was said, with the edges that return hints imply."""
+        nodes, edges = dict(self._nodes), list(self._edges)
+        sources = {source for source, _ in edges}
+        types: dict[NodeID, tuple[Any, Any]] = {
+            EndNode.id: (unpack_type_expression(self.output_type), UNKNOWN),
+        }
+        if self._checks_input:
+            types[StartNode.id] = (UNKNOWN, unpack_type_expression(self.input_type))
+        routing: set[NodeID] = set()
+        pending = list(nodes.values())
+        while pending:
+            node = pending.pop(0)
+            if not isinstance(node, Step):
+                continue
+            types[node.id] = step_types(node, self._namespace)
+            if isinstance(node, NodeStep):
+                routing.add(node.id)
+            if node.id in sources:
+                continue
+            ways = self._ways(node, types[node.id][1])
+            if not ways:
+                continue
+            routing.add(node.id)
+            path, destinations = self._lead(node, ways)
+            edges.append((node.id, path))
+            for destination in destinations:
+                pending.extend(_insert(destination, nodes))
+        return Definition(nodes, tuple(edges), frozenset(routing), types)
+
+    def _ways(self, step: Step[Any, Any, Any, Any], given: Any) -> list[Way]:
+        if isinstance(step, NodeStep):
+            return ways_of_node(step.node_type, self._namespace)
+        return ways_of_step(step, given, self._namespace)
+
+    def _lead(self, step: Step[Any, Any, Any, Any], ways: list[Way]) -> tuple[Path, tuple[AnyNode, ...]]:
+        """The path for a return hint: to the one place that it names, or to a decision between several."""
+        if len(ways) == 1:
+            destination = self._destination(ways[0])
+            items = [LabelMarker(ways[0].label)] if ways[0].label is not None else []
+            return PathBuilder(items).to(destination), (destination,)
+        decision: Decision[Any, Any, Any] = Decision(self._implied_id(step))
+        for way in ways:
+            destination = self._destination(way)
+            items = [LabelMarker(way.label)] if way.label is not None else []
+            source: Any = way.to if isinstance(way.to, type) else object
+            decision = decision.branch(DecisionBranch(source, None, PathBuilder(items).to(destination), (destination,)))
+        return PathBuilder().to(decision), (decision,)
+
+    def _implied_id(self, step: Step[Any, Any, Any, Any]) -> NodeID:
+        """The id of the decision that a step's hint implies: the same one whenever it is asked for."""
+        if step.id not in self._implied:
+            self._implied[step.id] = self.generate('decision')
+        return self._implied[step.id]
+
+    def _destination(self, way: Way) -> Any:
+        if way.to is End:
+            return self._end
+        return NodeStep(way.to) if isinstance(way.to, type) else way.to
+
+    def _insert(self, node: AnyNode) -> None:
+        for each in _insert(node, self._nodes):
+            self._generated.add(_id(each))
+
+    def generate(self, name: str) -> NodeID:
+        """An id like `name` that no node of this builder has."""
+        id = next(each for each in numbered(name) if each not in self._generated)
+        self._generated.add(id)
+        return NodeID(id)
+
+    def _remember_names(self) -> None:
+        """Keep the caller's local names, by which hints can refer to classes that are made in a function."""
+        frame = sys._getframe(2)
+        while frame.f_back is not None and frame.f_globals.get('__name__', '').startswith('plait_graph.'):
+            frame = frame.f_back
+        if frame.f_locals is not frame.f_globals:
+            self._namespace.update(frame.f_locals)
+
+    def __repr__(self) -> str:
+        return f'<GraphBuilder {self.name or ""}{": " if self.name else ""}{len(self._nodes)} nodes>'
+
+
+class _StepDecorator(Generic[State, Deps]):
+    """`@g.step(...)`, waiting for its function."""
+
+    def __init__(self, builder: GraphBuilder[State, Deps, Any, Any], node_id: str | None, label: str | None, abandon: bool):
+        self._builder = builder
+        self._node_id = node_id
+        self._label = label
+        self._abandon = abandon
+
+    @overload
+    def __call__(
+        self, call: Callable[[StepContext[State, Deps, Source]], Awaitable[Item]], /
+    ) -> Step[State, Deps, Source, Item]: ...
+    @overload
+    def __call__(self, call: Callable[[StepContext[State, Deps, Source]], Item], /) -> Step[State, Deps, Source, Item]: ...
+    def __call__(self, call: Callable[[StepContext[State, Deps, Any]], Any], /) -> Step[State, Deps, Any, Any]:
+        return self._builder.step(call, node_id=self._node_id, label=self._label, abandon=self._abandon)
+
+
+class _StreamDecorator(Generic[State, Deps]):
+    """`@g.stream(...)`, waiting for its function."""
+
+    def __init__(self, builder: GraphBuilder[State, Deps, Any, Any], node_id: str | None, label: str | None):
+        self._builder = builder
+        self._node_id = node_id
+        self._label = label
+
+    def __call__(
+        self, call: Callable[[StepContext[State, Deps, Source]], AsyncIterable[Item]], /
+    ) -> Step[State, Deps, Source, AsyncIterable[Item]]:
+        return self._builder.stream(call, node_id=self._node_id, label=self._label)
+
+
+def _insert(node: AnyNode, nodes: dict[NodeID, AnyNode]) -> list[AnyNode]:
+    """Put a node and what its branches lead to among the nodes; gives those that are new.
+
+    Raises:
+        GraphBuildingError: Another node has its id.
+    """
+    new: list[AnyNode] = []
+    pending = [node]
+    while pending:
+        each = pending.pop(0)
+        there = nodes.get(_id(each))
+        if there is None:
+            new.append(each)
+        elif there is each or _is_same(there, each):
+            continue
+        elif not _is_later(each, there):
+            if _is_later(there, each):
+                continue
+            raise GraphBuildingError(
+                f'All nodes must have unique node IDs, and {_id(each)!r} is used by {there!r} and by {each!r}. '
+                f'Give one of them another node_id=.'
+            )
+        nodes[_id(each)] = each
+        if isinstance(each, Decision):
+            pending.extend(destination for branch in each.branches for destination in branch.destinations)
+    return new
+
+
+def _is_same(left: AnyNode, right: AnyNode) -> bool:
+    """Whether two objects stand for one node: steps around one class, equal decisions, start and end of one kind."""
+    if isinstance(left, NodeStep) and isinstance(right, NodeStep):
+        return left.node_type is right.node_type
+    return type(left) is type(right) and isinstance(left, StartNode | EndNode | Decision) and left == right
+
+
+def _is_later(left: AnyNode, right: AnyNode) -> bool:
+    """Whether one decision is the other one with branches added."""
+    if not isinstance(left, Decision) or not isinstance(right, Decision):
+        return False
+    return left.branches[: len(right.branches)] == right.branches and left.note == right.note
+
+
+def _id(node: Any) -> NodeID:
+    return cast(NodeID, node.id)
+
+
+def _as_source(node: Any) -> AnyNode:
+    """A node that an edge can come from.
+
+    Raises:
+        GraphSetupError: It is none.
+    """
+    class_ = get_origin(node) or node
+    if isinstance(class_, type) and issubclass(class_, BaseNode):
+        return NodeStep(class_)
+    if is_source(node):
+        return node
+    name = get_callable_name(node) if callable(node) else repr(node)
+    hint = 'Make it a step with @g.step first.' if callable(node) else 'Give a step, join, class node or start_node.'
+    raise GraphSetupError(f'{name} is not a node that an edge can come from. {hint}')
+
+
+def _picture(layout: Layout) -> str:
+    return build_mermaid_graph(layout.nodes, layout.edges).render()
+
+
+def _report(compiled: Compiled, mode: Literal['warn', 'error'] | None) -> None:
+    if mode == 'error' and compiled.findings:
+        raise GraphValidationError(
+            '\n'.join((*(str(finding) for finding in compiled.findings), "Build without findings='error' to keep them."))
+        )
+    if mode == 'warn':
+        for finding in compiled.findings:
+            warnings.warn(str(finding), stacklevel=3)
+

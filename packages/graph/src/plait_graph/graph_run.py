@@ -1,0 +1,391 @@
+"""A run in the hands of a user: watched node by node, and steered.
+
+What the driver and the scheduler do is said here in public words; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeAlias, cast
+
+from typing_extensions import Self
+
+from plait_graph import events
+from plait_graph._run.driver import Driver
+from plait_graph._run.evaluator import Evaluator
+from plait_graph._run.failures import raise_failures
+from plait_graph._run.machine import Ended, Shown
+from plait_graph._run.scheduler import Scheduler
+from plait_graph._run.tokens import Environment, Region, Task
+from plait_graph._typevars import Deps, Output, OutputOut, State
+from plait_graph.exceptions import GraphRuntimeError, RunCancelled
+from plait_graph.id_types import ForkStack, JoinID, NodeID, NodeRunID, TaskID
+from plait_graph.node import StartNode
+
+if TYPE_CHECKING:
+    from plait_graph.graph import Graph
+
+__all__ = 'EndMarker', 'ErrorMarker', 'GraphRun', 'GraphTask', 'GraphTaskRequest', 'JoinItem'
+
+
+@dataclass(repr=False)
+class EndMarker(Generic[OutputOut]):
+    """The run has reached its end, with this value."""
+
+    _value: OutputOut
+
+    @property
+    def value(self) -> OutputOut:
+        """The output of the run."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f'EndMarker(_value={self._value!r})'
+
+
+@dataclass
+class ErrorMarker:
+    """A node raised; `override_next` can put something in the place of what it should have led to."""
+
+    error: BaseException
+
+
+@dataclass
+class JoinItem:
+    """A value for a join. Runs show it as a `GraphTask` at the join; it may be given to `next` as well."""
+
+    join_id: JoinID
+    inputs: Any
+    fork_stack: ForkStack = ()
+
+
+@dataclass
+class GraphTaskRequest:
+    """A task that is to run: a node, its inputs, and the fork runs that it is in."""
+
+    node_id: NodeID
+    inputs: Any
+    fork_stack: ForkStack = field(default=(), repr=False)
+    """Empty for the run itself, outside of all forks."""
+
+
+@dataclass
+class GraphTask(GraphTaskRequest):
+    """A task of a run."""
+
+    task_id: TaskID = field(default=TaskID(''), repr=False)
+
+
+Request: TypeAlias = GraphTaskRequest | JoinItem
+NextTask: TypeAlias = 'EndMarker[Output] | ErrorMarker | Sequence[GraphTask]'
+
+
+class GraphRun(Generic[State, Deps, OutputOut]):
+    """A run of a graph that advances only when it is asked to.
+
+    Made by `Graph.iter`. Iterating yields, after each node that ran, the list of tasks that it leads to, and at last an
+    `EndMarker`. A task that was yielded has not started; it starts when iteration goes on. What had started before runs on
+    meanwhile.
+
+    Leaving the block stops all tasks and waits for their clean-up. The code in the block is never cancelled by the run.
+
+    Raises:
+        GraphRuntimeError: It is advanced outside of its `async with`, or while another advance waits.
+    """
+
+    def __init__(
+        self,
+        graph: Graph[State, Deps, Any, OutputOut],
+        *,
+        state: State,
+        deps: Deps,
+        inputs: Any,
+        span: AbstractContextManager[Any] | None = None,
+        listener: Callable[[events.RunEvent], None] | None = None,
+        max_concurrency: int | None = None,
+        run_id: str | None = None,
+    ):
+        self.graph = graph
+        self.state = state
+        self.deps = deps
+        self.inputs = inputs
+        self._listener = listener
+        self._span = span
+        self._stack = ExitStack()
+        self._scheduler = Scheduler(
+            graph.plan,
+            Evaluator(),
+            Environment(state, deps),
+            watched=True,
+            listener=None if listener is None else self._tell,
+            max_concurrency=max_concurrency,
+        )
+        self._driver = Driver(self._scheduler, run_id=run_id, listener=None if listener is None else self._tell)
+        self._phase = 'new'
+        self._last: Shown | None = None
+        self._next: EndMarker[OutputOut] | ErrorMarker | Sequence[GraphTask] = [
+            GraphTask(StartNode.id, inputs, (), TaskID('task:0'))
+        ]
+        self._override: EndMarker[OutputOut] | Sequence[Request] | None = None
+        self._is_advancing = False
+        self._cancelled: str | None = None
+
+    # The block
+
+    async def __aenter__(self) -> Self:
+        if self._phase != 'new':
+            raise GraphRuntimeError('A run can be entered once. Call graph.iter(...) again for another one.')
+        if self._span is not None:
+            self._stack.enter_context(self._span)
+        await self._driver.enter()
+        self._phase = 'open'
+        self._scheduler.begin(self.inputs)
+        self._show(self._scheduler.shown.popleft())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._phase = 'closed'
+        try:
+            await self._driver.leave()
+        finally:
+            self._stack.__exit__(kind, error, traceback)
+
+    # Looking
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        return self._driver.run_id
+
+    @property
+    def next_task(self) -> EndMarker[OutputOut] | ErrorMarker | Sequence[GraphTask]:
+        """What the next advance begins with: the last event, or what was put in its place."""
+        if self._override is None:
+            return self._next
+        return cast('EndMarker[OutputOut] | Sequence[GraphTask]', self._override)
+
+    @property
+    def output(self) -> OutputOut | None:
+        """The output of the run if it has ended, also after the block; otherwise `None`."""
+        return self._next.value if isinstance(self._next, EndMarker) else None
+
+    def __repr__(self) -> str:
+        return f'<{type(self).__name__} of {self.graph.name or "a graph"}, next: {self.next_task!r}>'
+
+    # Advancing
+
+    def __aiter__(self) -> AsyncIterator[EndMarker[OutputOut] | Sequence[GraphTask]]:
+        return self
+
+    async def __anext__(self) -> EndMarker[OutputOut] | Sequence[GraphTask]:
+        """Advance by one event.
+
+        Raises:
+            StopAsyncIteration: The run has ended.
+            RunCancelled: `cancel` was called.
+        """
+        self._check_open()
+        self._is_advancing = True
+        try:
+            return await self._advance()
+        except Exception:
+            raise
+        except BaseException:  # the caller was cancelled: so is the run
+            self._cancelled = self._cancelled or 'the code that advanced the run was cancelled'
+            await self._driver.stop()
+            raise
+        finally:
+            self._is_advancing = False
+
+    async def next(
+        self, value: EndMarker[OutputOut] | Sequence[Request] | None = None
+    ) -> EndMarker[OutputOut] | Sequence[GraphTask]:
+        """Advance by one event, after putting something else in the place of the last one.
+
+        On a new run the event of the start node is passed over first.
+
+        Args:
+            value: Tasks to start instead of those of the last event (those left out never start), or an `EndMarker` to end
+                the run. `None` to go on as shown.
+
+        Raises:
+            StopAsyncIteration: The run has ended, or was ended by this.
+            RunCancelled: `cancel` was called.
+            GraphRuntimeError: A task names a node or a fork run that there is not.
+        """
+        self._check_open()
+        if self._last is not None and self._phase == 'open' and self._is_at_start():
+            await self.__anext__()
+        if value is not None:
+            self.override_next(value)
+        return await self.__anext__()
+
+    def override_next(self, value: EndMarker[OutputOut] | Sequence[Request]) -> None:
+        """Put something in the place of the last event; the next advance begins with it.
+
+        After an error this is the way to recover; after the end, to go on.
+
+        Raises:
+            GraphRuntimeError: A task names a node that there is not.
+        """
+        if not isinstance(value, EndMarker):
+            for request in value:
+                self._node_index(request)
+        self._override = value
+
+    def cancel(self, reason: str = 'cancel() was called') -> None:
+        """Stop all tasks, and make the advance that waits, or the next one, raise `RunCancelled`.
+
+        May be called from any task and any thread.
+        """
+
+        def stop() -> None:
+            if self._cancelled is None and not isinstance(self._scheduler.outcome, Ended):
+                self._cancelled = reason
+                self._scheduler.cancel()
+
+        if self._phase == 'open':
+            self._driver.wake_from_thread(stop)
+        elif self._phase == 'new':
+            self._cancelled = reason
+
+    async def events(self) -> AsyncIterator[events.RunEvent]:
+        """Run to the end, and give all events on the way, those that steps emit among them.
+
+        Takes the place of iterating node by node; `output` has the result afterwards.
+
+        Raises:
+            Exception: What a step raised.
+        """
+        told: list[events.RunEvent] = []
+        previous, self._listener = self._listener, told.append
+        self._scheduler.listener = self._driver.listener = self._tell
+        self._scheduler.is_careful = True
+        try:
+            async for _ in self:
+                while told:
+                    yield told.pop(0)
+            while told:
+                yield told.pop(0)
+        finally:
+            self._listener = previous
+
+    # Within
+
+    def _tell(self, event: events.RunEvent) -> None:
+        if self._listener is not None:
+            self._listener(event)
+
+    def _check_open(self) -> None:
+        if self._phase != 'open':
+            raise GraphRuntimeError(
+                'The run is used outside of its block. Advance it inside of `async with graph.iter(...) as run:`.'
+            )
+        if self._is_advancing:
+            raise GraphRuntimeError('The run is being advanced by another task. Await one advance at a time.')
+
+    def _is_at_start(self) -> bool:
+        return self._last is not None and bool(self._last.tasks) and self._last.tasks[0].node.index == 0
+
+    async def _advance(self) -> EndMarker[OutputOut] | Sequence[GraphTask]:
+        self._check_cancelled()
+        if self._last is not None:
+            shown, self._last = self._last, None
+            self._commit(shown)
+        await self._driver.wait_shown()
+        self._check_cancelled()
+        if not self._scheduler.shown:
+            await self._finish()
+        shown = self._scheduler.shown.popleft()
+        self._show(shown)
+        if shown.error is not None:
+            raise shown.error
+        return cast('EndMarker[OutputOut] | Sequence[GraphTask]', self._next)
+
+    def _check_cancelled(self) -> None:
+        if self._cancelled is not None:
+            raise RunCancelled(f'The run was cancelled: {self._cancelled}.')
+
+    async def _finish(self) -> NoReturn:
+        """Wait until all bodies have ended, and raise what an ended run raises."""
+        await self._driver.stop()
+        if isinstance(self._scheduler.outcome, Ended):
+            raise StopAsyncIteration('The run has ended; `output` has its value.')
+        raise_failures(self._scheduler.errors, 'group')
+
+    def _show(self, shown: Shown) -> None:
+        self._last = shown
+        if shown.end is not None:
+            self._next = EndMarker(shown.end.value)
+        elif shown.error is not None:
+            self._next = ErrorMarker(shown.error)
+        else:
+            self._next = [
+                GraphTask(task.node.id, task.inputs, task.fork_stack, task.task_id)
+                for task in shown.tasks
+                if task.id not in self._scheduler.cancelled
+            ]
+
+    def _commit(self, shown: Shown) -> None:
+        """Let the last event take effect, or what was put in its place."""
+        override, self._override = self._override, None
+        if isinstance(override, EndMarker):
+            self._next = override
+            self._scheduler.stop(Ended(override.value))
+            self._scheduler.shown.clear()
+        elif override is not None:
+            self._replace(shown, override)
+        elif isinstance(self._next, EndMarker | ErrorMarker):
+            self._scheduler.accept(shown)
+            self._scheduler.shown.clear()
+        else:
+            self._replace(shown, self._next)
+
+    def _replace(self, shown: Shown, requests: Sequence[Request]) -> None:
+        """Start what is asked for: tasks that were shown go on, with their inputs as they are now; others are made."""
+        mine = {task.task_id: task for task in shown.tasks}
+        tasks: list[Task] = []
+        for request in requests:
+            task = mine.get(request.task_id) if isinstance(request, GraphTask) else None
+            if task is not None and (task.node.id, task.fork_stack) == (request.node_id, request.fork_stack):
+                task.inputs = request.inputs
+                tasks.append(task)
+            else:
+                tasks.append(self._place(request, shown))
+        self._scheduler.replace(shown, tasks)
+
+    def _place(self, request: Request, shown: Shown) -> Task:
+        node = self._scheduler.nodes[self._node_index(request)]
+        region, index = self._find_region(request.fork_stack, shown)
+        return self._scheduler.place(node, request.inputs, region, index)
+
+    def _node_index(self, request: Request) -> int:
+        node_id = request.join_id if isinstance(request, JoinItem) else request.node_id
+        index = self.graph.plan.by_path.get(node_id)
+        if index is None:
+            raise GraphRuntimeError(
+                f'Node {node_id!r} is not in the graph, which has {", ".join(sorted(self.graph.plan.by_path))}.'
+            )
+        return index
+
+    def _find_region(self, stack: ForkStack, shown: Shown) -> tuple[Region, int]:
+        """The fork run that a stack ends in."""
+        if not stack:
+            return self._scheduler.root, 0
+        last = stack[-1]
+        holders = [*shown.tasks, *([shown.holder] if shown.holder is not None else [])]
+        for task in (*holders, *self._scheduler.tasks()):
+            region: Region | None = task.region
+            while region is not None:
+                if region.run_id == last.node_run_id:
+                    return region, last.thread_index
+                region = region.parent
+        raise GraphRuntimeError(
+            f'Run {NodeRunID(last.node_run_id)!r} of fork {last.fork_id!r} is over or never was. '
+            f'Use the fork_stack of a task that was shown, or () for the run itself.'
+        )
