@@ -35,6 +35,8 @@ class DecisionBranch(Generic[Source]):
         """
         if self.matches is not None:
             return self.matches(value)
+        if type(self.source) is type:
+            return isinstance(value, self.source)
         if self.source is Any or self.source is object:
             return True
         if get_origin(self.source) is Literal:

@@ -111,22 +111,18 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
 
         If the caller is cancelled, all steps are, and their clean-up is waited for; steps in threads are waited for.
         """
-        if infer_name and self.name is None:
+        if infer_name and not self._has_looked_for_name:
             self._find_name(inspect.currentframe())
         if self._accepted_input is not None:
             self._check_inputs(inputs)
-        scheduler = Scheduler(
-            self.plan,
-            _EVALUATOR,
-            Environment(state, deps),
-            listener=on_event,
-            max_concurrency=_checked_limit(max_concurrency),
-        )
-        driver = Driver(scheduler, run_id=run_id, listener=on_event)
+        scheduler = Scheduler(self.plan, _EVALUATOR, Environment(state, deps), False, on_event)
+        if max_concurrency is not None:
+            scheduler.max_concurrency = checked_limit(max_concurrency)
+        driver = Driver(scheduler, on_event, run_id)
         if span is None:
-            return cast(OutputOut, await driver.run(inputs, errors))
+            return await driver.run(inputs, errors)
         with span:
-            return cast(OutputOut, await driver.run(inputs, errors))
+            return await driver.run(inputs, errors)
 
     def run_sync(
         self,
@@ -146,7 +142,7 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         Uses and keeps the event loop of the thread. Where one runs already, as in a notebook, the run goes to a thread of
         its own, and this call waits for it.
         """
-        if infer_name and self.name is None:
+        if infer_name and not self._has_looked_for_name:
             self._find_name(inspect.currentframe())
         return run_sync(
             lambda: self.run(
@@ -175,7 +171,7 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         run_id: str | None = None,
     ) -> GraphRun[State, Deps, Output]:
         """A run to be watched and steered: `async with graph.iter(...) as run`; see `run` for the arguments."""
-        if infer_name and self.name is None:
+        if infer_name and not self._has_looked_for_name:
             self._find_name(inspect.currentframe())
         if self._accepted_input is not None:
             self._check_inputs(inputs)
@@ -186,7 +182,7 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
             inputs=inputs,
             span=span,
             listener=on_event,
-            max_concurrency=_checked_limit(max_concurrency),
+            max_concurrency=None if max_concurrency is None else checked_limit(max_concurrency),
             run_id=run_id,
         )
 
@@ -315,9 +311,9 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
     def _find_name(self, frame: FrameType | None) -> None:
         """Look once for the caller's variable that holds this graph."""
         caller = frame.f_back if frame is not None else None
-        if self._has_looked_for_name or caller is None:
-            return
         self._has_looked_for_name = True
+        if self.name is not None or caller is None:
+            return
         for variables in (caller.f_locals, caller.f_globals):
             for name, value in variables.items():
                 if value is self:
@@ -392,7 +388,12 @@ def _accepted(type_: Any) -> Any:
     return class_
 
 
-def _checked_limit(limit: int | None) -> int | None:
-    if limit is not None and limit < 1:
+def checked_limit(limit: int) -> int:
+    """A limit that lets something run.
+
+    Raises:
+        GraphRuntimeError: It does not.
+    """
+    if limit < 1:
         raise GraphRuntimeError(f'max_concurrency={limit!r} lets no step run. Give at least 1, or None for no limit.')
     return limit

@@ -121,13 +121,14 @@ class GraphRun(Generic[State, Deps, OutputOut]):
             Environment(state, deps),
             watched=True,
             listener=None if listener is None else self._tell,
-            max_concurrency=max_concurrency,
         )
-        self._driver = Driver(self._scheduler, run_id=run_id, listener=None if listener is None else self._tell)
+        self._scheduler.max_concurrency = max_concurrency
+        self._driver = Driver(self._scheduler, None if listener is None else self._tell, run_id)
         self._phase = 'new'
-        self._last: Shown | None = None
+        self._is_shown = False
+        """Whether the first of what the scheduler shows has been given to the user."""
         self._next: EndMarker[OutputOut] | ErrorMarker | Sequence[GraphTask] = [
-            GraphTask(StartNode.id, inputs, (), TaskID('task:0'))
+            GraphTask(StartNode.id, inputs, (), TaskID('task:1'))
         ]
         self._override: EndMarker[OutputOut] | Sequence[Request] | None = None
         self._is_advancing = False
@@ -143,7 +144,7 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         await self._driver.enter()
         self._phase = 'open'
         self._scheduler.begin(self.inputs)
-        self._show(self._scheduler.shown.popleft())
+        self._show()
         return self
 
     async def __aexit__(
@@ -219,7 +220,7 @@ class GraphRun(Generic[State, Deps, OutputOut]):
             GraphRuntimeError: A task names a node or a fork run that there is not.
         """
         self._check_open()
-        if self._last is not None and self._phase == 'open' and self._is_at_start():
+        if self._is_at_start():
             await self.__anext__()
         if value is not None:
             self.override_next(value)
@@ -290,21 +291,21 @@ class GraphRun(Generic[State, Deps, OutputOut]):
             raise GraphRuntimeError('The run is being advanced by another task. Await one advance at a time.')
 
     def _is_at_start(self) -> bool:
-        return self._last is not None and bool(self._last.tasks) and self._last.tasks[0].node.index == 0
+        tasks = self._scheduler.shown[0].tasks if self._is_shown else ()
+        return bool(tasks) and tasks[0].node.index == 0
 
     async def _advance(self) -> EndMarker[OutputOut] | Sequence[GraphTask]:
         self._check_cancelled()
-        if self._last is not None:
-            shown, self._last = self._last, None
-            self._commit(shown)
+        if self._is_shown:
+            self._commit(self._scheduler.shown[0])
+            self._is_shown = False
         await self._driver.wait_shown()
         self._check_cancelled()
         if not self._scheduler.shown:
             await self._finish()
-        shown = self._scheduler.shown.popleft()
-        self._show(shown)
-        if shown.error is not None:
-            raise shown.error
+        self._show()
+        if isinstance(self._next, ErrorMarker):
+            raise self._next.error
         return cast('EndMarker[OutputOut] | Sequence[GraphTask]', self._next)
 
     def _check_cancelled(self) -> None:
@@ -318,8 +319,10 @@ class GraphRun(Generic[State, Deps, OutputOut]):
             raise StopAsyncIteration('The run has ended; `output` has its value.')
         raise_failures(self._scheduler.errors, 'group')
 
-    def _show(self, shown: Shown) -> None:
-        self._last = shown
+    def _show(self) -> None:
+        """Take the next event in, so that the user can see it."""
+        shown = self._scheduler.shown[0]
+        self._is_shown = True
         if shown.end is not None:
             self._next = EndMarker(shown.end.value)
         elif shown.error is not None:
@@ -341,7 +344,7 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         elif override is not None:
             self._replace(shown, override)
         elif isinstance(self._next, EndMarker | ErrorMarker):
-            self._scheduler.accept(shown)
+            self._scheduler.accept()
             self._scheduler.shown.clear()
         else:
             self._replace(shown, self._next)
@@ -357,7 +360,7 @@ class GraphRun(Generic[State, Deps, OutputOut]):
                 tasks.append(task)
             else:
                 tasks.append(self._place(request, shown))
-        self._scheduler.replace(shown, tasks)
+        self._scheduler.replace(tasks)
 
     def _place(self, request: Request, shown: Shown) -> Task:
         node = self._scheduler.nodes[self._node_index(request)]

@@ -9,7 +9,6 @@ import functools
 import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Generic, Literal, Protocol, TypeAlias, cast
 
 from plait_graph._typevars import (
@@ -28,7 +27,6 @@ from plait_graph._typevars import (
 from plait_graph.basenode import BaseNode, End, GraphRunContext
 from plait_graph.exceptions import GraphRuntimeError, GraphSetupError
 from plait_graph.id_types import NodeID, TaskID
-from plait_graph.util import get_callable_name
 
 __all__ = 'AnyStep', 'NodeStep', 'Step', 'StepContext', 'StepFunction', 'StepNode', 'StreamFunction'
 
@@ -153,7 +151,7 @@ class Step(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         GraphSetupError: The callable is none, or is an async generator that was not given to `stream`.
     """
 
-    __slots__ = '_call', '_id', 'abandon', 'hints', 'kind', 'label'
+    __slots__ = 'abandon', 'call', 'id', 'kind', 'label'
 
     def __init__(
         self,
@@ -164,22 +162,11 @@ class Step(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         kind: StepKind | None = None,
         abandon: bool = False,
     ):
-        self._id = NodeID(id)
-        self._call = call
+        self.id = NodeID(id)
+        self.call = call
         self.kind: StepKind = kind or _kind_of(id, call)
         self.label = label
         self.abandon = abandon
-        self.hints: Mapping[str, Any] = MappingProxyType({})
-
-    @property
-    def id(self) -> NodeID:
-        """The id of the node."""
-        return self._id
-
-    @property
-    def call(self) -> Callable[[StepContext[StateIn, DepsIn, InputIn]], Any]:
-        """The step's function, as it was given."""
-        return self._call
 
     def as_node(self, inputs: Any = None) -> StepNode[Any, Any]:
         """This step with its inputs, for a class node to return."""
@@ -253,7 +240,6 @@ class SubgraphLike(Protocol):
     def parents(self) -> Mapping[Any, Any]: ...
     @property
     def routing(self) -> frozenset[NodeID]: ...
-    def render(self) -> str: ...
 
 
 class SubgraphStep(Step[StateIn, DepsIn, InputIn, OutputOut]):

@@ -176,6 +176,8 @@ def _classes(nodes: list[_Draft], reached: _Reached) -> dict[int, int]:
 
 
 def _finish(draft: _Draft, nodes: list[_Draft], reached: _Reached, classes: Mapping[int, int]) -> PlanNode:
+    is_plain = _is_plain(draft, nodes)
+    is_straight = is_plain and reached.arriving[draft.index] == reached.arriving[draft.edges[0].target]
     node = PlanNode(
         index=draft.index,
         id=draft.id,
@@ -187,7 +189,8 @@ def _finish(draft: _Draft, nodes: list[_Draft], reached: _Reached, classes: Mapp
         leaving=classes[reached.leaving[draft.index]],
         is_step=draft.kind is Kind.STEP,
         routes=draft.routes,
-        is_plain=_is_plain(draft, nodes),
+        is_plain=is_plain,
+        straight=draft.edges[0].target if is_straight else -1,
         partner=draft.partner,
     )
     if draft.kind is Kind.JOIN:

@@ -11,11 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from plait_graph.decision import Decision
 from plait_graph.id_types import NodeID
-from plait_graph.join import Join
-from plait_graph.node import Fork
-from plait_graph.step import AnyStep
 
 
 class Kind(IntEnum):
@@ -49,7 +45,8 @@ class PlanNode:
     index: int
     id: NodeID
     kind: Kind
-    node: AnyStep | Decision[Any, Any, Any] | Fork[Any, Any] | Join[Any, Any, Any, Any] | None
+    node: Any
+    """The step, decision, fork or join that the kind says; left unchecked, since a run asks it for every task."""
     edges: tuple[PlanEdge, ...]
     scope: int
     """The node that enters the subgraph that this node is in; 0, the start, outside of any."""
@@ -62,6 +59,8 @@ class PlanNode:
     """Whether the value itself says where to go."""
     is_plain: bool = False
     """Whether the only edge leads straight to a step."""
+    straight: int = -1
+    """For a step: the step that the only edge leads straight to, if no count changes on the way."""
     partner: int = -1
     """For a node that enters a subgraph the one that leaves it, and the other way round."""
     parent: int = -1

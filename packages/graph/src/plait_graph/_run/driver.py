@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from threading import get_ident
+from types import CoroutineType
 from typing import Any
 
 import anyio
@@ -25,7 +26,7 @@ from plait_graph._run.failures import ErrorMode, raise_failures
 from plait_graph._run.isolation import as_coroutine, resume
 from plait_graph._run.machine import CancelTask, CloseSource, Ended, PullItem
 from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.tokens import Batch, Region, Task
+from plait_graph._run.tokens import Region, Task
 from plait_graph.exceptions import GraphRuntimeError
 from plait_graph.id_types import NodeID, TaskID
 from plait_graph.step import Step, StepContext, make_context
@@ -37,20 +38,24 @@ _PULLS_WITHOUT_PAUSE = 64
 class Driver:
     """Runs one scheduler to its end."""
 
+    _crew: AsyncioCrew | AnyioCrew | None = None
+    _active: int = 0
+    """Workers and readers that have not ended."""
+    _unstarted: int = 0
+    """Workers that have been started and have not begun yet."""
+    _readers: dict[int, _Reader] | None = None
+
     def __init__(
-        self, scheduler: Scheduler, *, run_id: str | None = None, listener: Callable[[events.RunEvent], None] | None = None
+        self,
+        scheduler: Scheduler,
+        listener: Callable[[events.RunEvent], None] | None = None,
+        run_id: str | None = None,
     ):
         self.scheduler = scheduler
         self.listener = listener
         self._run_id = run_id
         self._context = copy_context()
-        self._crew: AsyncioCrew | AnyioCrew | None = None
-        self._active = 0
-        """Workers and readers that have not ended."""
-        self._unstarted = 0
-        """Workers that have been started and have not begun yet."""
-        self._readers: dict[int, _Reader] = {}
-        self._thread = threading.get_ident()
+        self._thread = get_ident()
 
     # The short road
 
@@ -81,21 +86,13 @@ class Driver:
     async def _run_alone(self) -> None:
         """Await bodies in place as long as there is one task and no more."""
         scheduler, base = self.scheduler, self._context
-        ready = scheduler.ready
-        while scheduler.outcome is None:
-            if len(ready) != 1 or scheduler.commands or scheduler.sources:
-                return
-            task = ready[0]
-            if isinstance(task, Batch):
-                return
-            step = task.node.node
-            if not isinstance(step, Step) or step.kind != 'async':
-                return
-            if scheduler.take() is None:
-                return
+        task = self._take_alone()
+        while task is not None:
             env, context = task.region.env, base.copy()
             try:
-                body = as_coroutine(step.call(make_context(env.state, env.deps, task.inputs, task, self)))
+                body = task.node.node.call(make_context(env.state, env.deps, task.inputs, task, self))
+                if type(body) is not CoroutineType:
+                    body = as_coroutine(body)
                 try:
                     waiting_for = context.run(body.send, None)
                 except StopIteration as stop:
@@ -104,12 +101,29 @@ class Driver:
                     value = await resume(context, body, waiting_for)
             except Exception as error:
                 scheduler.fail(task, error)
+                return
             except BaseException as error:
                 if not _is_spontaneous(error):
                     raise
                 scheduler.fail(task, _cancelled_from_within(task, error))
-            else:
-                scheduler.finish(task, value)
+                return
+            task = scheduler.proceed(task, value)
+            if task is None:
+                task = self._take_alone()
+            elif task.node.node.kind != 'async':
+                scheduler.give_back(task)
+                return
+
+    def _take_alone(self) -> Task | None:
+        """The task that is ready, if it is the only one and its body can be awaited in place."""
+        scheduler = self.scheduler
+        ready = scheduler.ready
+        if len(ready) != 1 or scheduler.commands or scheduler.sources:
+            return None
+        task = ready[0]
+        if type(task) is not Task or task.node.node.kind != 'async':
+            return None
+        return scheduler.take()
 
     # Workers
 
@@ -137,8 +151,6 @@ class Driver:
         step = task.node.node
         env = task.region.env
         try:
-            if not isinstance(step, Step):
-                raise TypeError(f'{task.node.id!r} is no step')
             context = make_context(env.state, env.deps, task.inputs, task, self)
             if step.kind == 'async':
                 value = await crew.run_body(task, self._context.copy(), as_coroutine(step.call(context)))
@@ -202,6 +214,8 @@ class Driver:
     # Sources
 
     def _pull(self, region: Region) -> None:
+        if self._readers is None:
+            self._readers = {}
         reader = self._readers.get(region.id)
         if reader is None:
             reader = self._readers[region.id] = _Reader()
@@ -218,7 +232,6 @@ class Driver:
                 raise
             scheduler.broken(region, error)
         finally:
-            del self._readers[region.id]
             self._follow_up()
             self._end_activity()
 
@@ -310,7 +323,7 @@ class Driver:
             function()
             self._notify()
 
-        if threading.get_ident() == self._thread:
+        if get_ident() == self._thread:
             call()
         else:
             self.crew.notify_from_thread(call)
@@ -351,7 +364,7 @@ class Driver:
         if self.listener is None:
             return
         record = events.Emitted(task.node.id, task.task_id, task.fork_stack, event)
-        if threading.get_ident() == self._thread:
+        if get_ident() == self._thread:
             self.listener(record)
         else:
             anyio.from_thread.run_sync(self.listener, record)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from plait_graph._run.tokens import Environment
-from plait_graph.decision import DecisionBranch
+from plait_graph.decision import Decision
 from plait_graph.join import Join, ReducerContext
 from plait_graph.step import StepContext
 
@@ -21,9 +21,14 @@ class Evaluator:
         """Call a transform, or a function that maps a subgraph's state, dependencies or inputs."""
         return function(StepContext(state=env.state, deps=env.deps, inputs=value))
 
-    def accepts(self, branch: DecisionBranch[Any], value: Any) -> bool:
-        """Ask a branch whether it takes a value."""
-        return branch.accepts(value)
+    def choose(self, decision: Decision[Any, Any, Any], value: Any) -> int | None:
+        """The first branch that accepts a value, by its position."""
+        position = 0
+        for branch in decision.branches:
+            if branch.accepts(value):
+                return position
+            position += 1
+        return None
 
     def initial(self, join: Join[Any, Any, Any, Any]) -> Any:
         """Make the value that a join begins with."""

@@ -45,10 +45,11 @@ def resume(context: Context, body: Coroutine[Any, Any, Any], waiting_for: Any) -
             context.run(body.close)
             raise
         except BaseException as error:
-            step, argument = body.throw, error
+            step: Any = body.throw
+            sent = error
         else:
-            step, argument = body.send, sent
+            step = body.send
         try:
-            waiting_for = context.run(cast(Any, step), argument)
+            waiting_for = context.run(step, sent)
         except StopIteration as stop:
             return stop.value

@@ -83,7 +83,7 @@ def open_join(machine: Machine, node: PlanNode, home: Region, visit: int) -> Ope
 
 def _drop(machine: Machine, node: PlanNode, value: Any, region: Region, index: int) -> None:
     """Note a value that comes too late."""
-    machine.last_ends.append(f'a value reached join {node.id!r}, which had fired')
+    machine.note_end(f'a value reached join {node.id!r}, which had fired')
     if machine.listener is not None:
         machine.listener(events.ValueDropped(node.id, fork_stack(region, index), value))
 

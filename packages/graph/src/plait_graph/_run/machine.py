@@ -46,7 +46,7 @@ class CloseSource:
 Command: TypeAlias = CancelTask | PullItem | CloseSource
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ended:
     """The run has a value."""
 
@@ -80,17 +80,26 @@ Move: TypeAlias = tuple[PlanNode, Any, Region, int, int]
 """A value on its way: the node that it reaches, the value, region, thread and visit."""
 
 
+_NEVER_SHOWN: deque[Shown] = deque(maxlen=0)
+"""Can hold nothing; stands for what is shown of runs that nobody watches."""
+
+
 class Machine:
     """The state of one run."""
+
+    max_concurrency: int | None = None
+    """How many step bodies may run at once."""
+    led_nowhere: bool = False
+    """Whether a map without items is to be shown."""
+    outcome: Outcome | None = None
 
     def __init__(
         self,
         plan: Plan,
         evaluator: Evaluator,
         env: Environment,
-        *,
-        watched: bool,
-        listener: Callable[[events.RunEvent], None] | None,
+        watched: bool = False,
+        listener: Callable[[events.RunEvent], None] | None = None,
     ):
         self.plan = plan
         self.nodes = plan.nodes
@@ -99,8 +108,8 @@ class Machine:
         self.watched = watched
         self.is_careful = watched or listener is not None or plan.tracks_members
         """Whether even a step from one node to the next has to be noted."""
-        self.counts = Counts(tracks_threads=plan.tracks_threads)
-        self.next_id = 0
+        self.counts = Counts(plan.tracks_threads)
+        self.next_id = 1
         self.ready: deque[Task | Batch] = deque()
         self.running: dict[int, Task] = {}
         self.cancelled: set[int] = set()
@@ -109,19 +118,18 @@ class Machine:
         """The asynchronous sources that are being read, by the region's id."""
         self.commands: list[Command] = []
         self.moves: deque[Move] = deque()
-        self.thirsty: deque[Region] = deque()
+        self.thirsty: list[Region] = []
         """Maps over plain iterables that have places for further items."""
         self.led: list[Task] = []
         """The tasks that the node which runs has led to so far, if the run is watched."""
-        self.led_nowhere = False
-        """Whether a map without items is to be shown."""
-        self.shown: deque[Shown] = deque()
+        self.shown: deque[Shown] = deque() if watched else _NEVER_SHOWN
         """What the one who watches has not seen yet."""
         self.errors: list[BaseException] = []
-        self.outcome: Outcome | None = None
-        self.last_ends: deque[str] = deque(maxlen=3)
-        """Where the last tokens ended without leading anywhere."""
-        self.root = self.region(plan.nodes[0], None, 0, 0, env)
+        self.last_ends: list[str] = []
+        """Where tokens ended lately without leading anywhere."""
+        self.root = Region(0, plan.nodes[0], None, 0, 0, env)
+        if plan.tracks_members:
+            self.root.members, self.root.children = {}, {}
 
     def new_id(self) -> int:
         """A number that no task and no region has."""
@@ -142,7 +150,8 @@ class Machine:
     def rest(self, task: Task) -> None:
         """Let a task wait at its node."""
         self.counts.place(task.region, task.node.arriving, task.index)
-        self.join_members(task.region, task)
+        if task.region.members is not None:
+            task.region.members[task] = None
         if self.watched and not task.node.scope:
             self.led.append(task)
         else:
@@ -178,7 +187,7 @@ class Machine:
         if node.edges:
             self.pass_on(node, node.edges[0], value, region, index, visit)
         else:
-            self.last_ends.append(f'{node.id!r} has no outgoing edge')
+            self.note_end(f'{node.id!r} has no outgoing edge')
 
     def arrive(self, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
         """Let a value reach a node: it waits there for a step, and acts in its turn otherwise."""
@@ -230,16 +239,21 @@ class Machine:
         if self.outcome is not None:
             return
         self.outcome = outcome
-        self.ready.clear()
-        self.moves.clear()
-        self.thirsty.clear()
-        self.commands.clear()
-        self.commands.extend(CancelTask(task) for task in self.running.values())
-        self.commands.extend(CloseSource(region) for region in self.sources.values())
-        if isinstance(outcome, Ended):
+        for waiting in (self.ready, self.moves, self.thirsty, self.commands):
+            if waiting:
+                waiting.clear()
+        if self.running or self.sources:
+            self.commands.extend(CancelTask(task) for task in self.running.values())
+            self.commands.extend(CloseSource(region) for region in self.sources.values())
+        if type(outcome) is Ended:
             self.running.clear()  # what these still give is of no interest
             if self.listener is not None:
                 self.listener(events.RunFinished(outcome.value))
+
+    def note_end(self, text: str) -> None:
+        """Remember where a token ended, for the message in case it was the last one."""
+        self.last_ends.append(text)
+        del self.last_ends[:-3]
 
     def stall(self, where: str) -> None:
         """End a run in which nothing is left that could lead to the end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from plait_graph._compile.plan import Kind, PlanNode
+from plait_graph._compile.plan import Kind, PlanEdge, PlanNode
 from plait_graph._run import joins
 from plait_graph._run.machine import FAILED, Ended, Machine, Shown
 from plait_graph._run.sources import SOURCE_THREAD, want_item
@@ -29,36 +29,32 @@ def _start(machine: Machine, node: PlanNode, value: Any, region: Region, index: 
 
 
 def _decide(machine: Machine, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
-    decision = node.node
-    if not isinstance(decision, Decision):
-        raise TypeError(f'{node.id!r} is no decision')
-    for branch, edge in zip(decision.branches, node.edges, strict=True):
-        accepts = machine.evaluate(
-            node, region, index, visit, 'a branch of decision', machine.evaluator.accepts, branch, value
-        )
-        if accepts is FAILED:
-            return
-        if accepts:
-            machine.pass_on(node, edge, value, region, index, visit)
-            return
-    machine.fail_at(
-        node,
-        region,
-        index,
-        visit,
-        GraphRuntimeError(
-            f'No branch matched inputs {value!r} of type {type(value).__name__} at decision {node.id!r}, which has '
-            f'branches for {_sources(decision)}. Add a branch for it, or a last one with g.match(object).'
-        ),
-        'decision',
+    edge = choose(machine, node, value, region, index, visit)
+    if edge is not None:
+        machine.pass_on(node, edge, value, region, index, visit)
+
+
+def choose(
+    machine: Machine, node: PlanNode, value: Any, region: Region, index: int, visit: int
+) -> PlanEdge | None:
+    """The edge of the first branch of a decision that accepts a value; nothing if that has failed."""
+    try:
+        branch = machine.evaluator.choose(node.node, value)
+        if branch is not None:
+            return node.edges[branch]
+    except Exception as error:  # the user's own, handed on
+        machine.fail_at(node, region, index, visit, error, 'a branch of decision')
+        return None
+    fault = GraphRuntimeError(
+        f'No branch matched inputs {_short(value)} of type {type(value).__name__} at decision {node.id!r}, which has '
+        f'branches for {_sources(node.node)}. Add a branch for it, or a last one with g.match(object).'
     )
+    machine.fail_at(node, region, index, visit, fault, 'decision')
+    return None
 
 
 def _sources(decision: Decision[Any, Any, Any]) -> str:
-    names = [
-        getattr(branch.source, '__name__', None) or str(branch.source) for branch in decision.branches
-    ]
-    return ', '.join(names)
+    return ', '.join(getattr(branch.source, '__name__', None) or str(branch.source) for branch in decision.branches)
 
 
 def _broadcast(machine: Machine, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
@@ -77,9 +73,7 @@ def _end(machine: Machine, node: PlanNode, value: Any, region: Region, index: in
 
 def _enter(machine: Machine, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
     """Begin a subgraph: a region of its own, with its own state and dependencies if they are mapped."""
-    step = node.node
-    if not isinstance(step, SubgraphStep):
-        raise TypeError(f'{node.id!r} is no subgraph')
+    step: SubgraphStep[Any, Any, Any, Any] = node.node
     mapped: list[Any] = []
     for function, same in (
         (step.map_state, region.env.state),
@@ -143,7 +137,7 @@ def _unknown(machine: Machine, node: PlanNode, name: NodeID) -> GraphRuntimeErro
 def finish_graph(machine: Machine, value: Any, region: Region, holder: Task | None) -> None:
     """End the graph that a place is in with a value: the run, or the subgraph."""
     scope: Region = region
-    while scope.parent is not None and scope.node.kind is not Kind.CALL:
+    while scope.parent is not None and scope.node.partner < 0:
         scope = scope.parent
     if scope.parent is None:
         if machine.watched:
@@ -164,9 +158,7 @@ def finish_graph(machine: Machine, value: Any, region: Region, holder: Task | No
 
 
 def _map(machine: Machine, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
-    fork = node.node
-    if not isinstance(fork, Fork):
-        raise TypeError(f'{node.id!r} is no map')
+    fork: Fork[Any, Any] = node.node
     fault = _fault_of_source(node, value)
     if fault is not None:
         machine.fail_at(node, region, index, visit, GraphRuntimeError(fault), 'map')
@@ -230,7 +222,7 @@ def finish_empty(machine: Machine, node: PlanNode, child: Region) -> None:
     """Let the join below a map without items fire."""
     machine.led_nowhere = machine.watched and not node.scope
     if node.on_empty < 0:
-        machine.last_ends.append(
+        machine.note_end(
             f'map {node.id!r} had no items, and it is not clear which join should fire then: '
             f'name it with .map(downstream_join_id=...)'
         )

@@ -18,6 +18,9 @@ from plait_graph._run.machine import FAILED, Ended, Failed, Machine, Shown
 from plait_graph._run.tokens import Batch, Environment, OpenJoin, Region, Task
 
 
+_DECISION, _END = Kind.DECISION, Kind.END  # members of an enumeration are slow to get
+
+
 class Scheduler(Machine):
     """The state of one run, and the events that change it.
 
@@ -27,40 +30,32 @@ class Scheduler(Machine):
         env: State and dependencies, handed to the evaluator and to nothing else.
         watched: Whether every node's tasks wait to be seen (`shown`) and agreed to (`accept`).
         listener: Is told what happens.
-        max_concurrency: How many step bodies may run at once.
     """
-
-    def __init__(
-        self,
-        plan: Plan,
-        evaluator: Evaluator,
-        env: Environment,
-        *,
-        watched: bool = False,
-        listener: Callable[[events.RunEvent], None] | None = None,
-        max_concurrency: int | None = None,
-    ):
-        super().__init__(plan, evaluator, env, watched=watched, listener=listener)
-        self.max_concurrency = max_concurrency
 
     # Events
 
     def begin(self, inputs: Any) -> None:
         """The run starts."""
-        start = self.nodes[0]
-        task = Task(self.new_id(), start, inputs, self.root, 0, 0)
-        self.counts.place(self.root, start.arriving, 0)
+        start, root = self.nodes[0], self.root
         if self.watched:
-            self.shown.append(Shown([task]))
-        else:
-            self.perform(task)
+            self.shown.append(Shown([self.place(start, inputs, root, 0)]))
+            return
+        if start.is_plain and not self.is_careful:
+            first = self.nodes[start.edges[0].target]
+            self.counts.place(root, first.arriving, 0)
+            self.ready.append(Task(self.new_id(), first, inputs, root, 0, 1))
+            return
+        self.go_on(start, inputs, root, 0, 0)
+        self._settle(None)
+        if not root.present and self.outcome is None:
+            self._note_empty(root)
 
     def take(self) -> Task | None:
         """A worker is free: the oldest task that is ready, or nothing if there is none or no more may run at once."""
         ready = self.ready
         while ready and (self.max_concurrency is None or len(self.running) < self.max_concurrency):
             task = ready[0]
-            if isinstance(task, Batch):
+            if type(task) is Batch:
                 task = self._take_from(task)
                 if task is None:
                     continue
@@ -91,13 +86,68 @@ class Scheduler(Machine):
         """A step gave a value."""
         if self.running.pop(task.id, None) is None or self.outcome is not None:
             return  # cancelled meanwhile, or the run has stopped
+        if self.is_careful:
+            self._leave_step(task, value)
+            return
+        successor = self._step_on(task, value)
+        if successor is not None:
+            self.ready.append(successor)
+
+    def proceed(self, task: Task, value: Any) -> Task | None:
+        """The only task there is gave a value: the task that it leads to, if that is the only one and can start at once.
+
+        The same as `finish` and `take`, for the case that nothing else is under way.
+        """
+        if self.is_careful or self.ready or self.outcome is not None:
+            self.finish(task, value)
+            return None
+        del self.running[task.id]
+        successor = self._step_on(task, value)
+        if successor is not None:
+            self.running[successor.id] = successor
+        return successor
+
+    def give_back(self, task: Task) -> None:
+        """A task that was taken cannot be done by the one who took it."""
+        del self.running[task.id]
+        self.ready.appendleft(task)
+
+    def _step_on(self, task: Task, value: Any) -> Task | None:
+        """Let a step's value go where it goes; gives the next task if it is that of a step and no count changes by it."""
         node = task.node
-        if node.is_plain and not self.is_careful:
-            target = self.nodes[node.edges[0].target]
-            if target.arriving == node.arriving:  # the counts stay as they are
-                self.next_id += 1
-                self.ready.append(Task(self.next_id - 1, target, value, task.region, task.index, task.visit + 1))
-                return
+        target = self.nodes[node.straight] if node.straight >= 0 else self._go_past_decisions(task, value)
+        if target is None:
+            return None
+        self.next_id += 1
+        return Task(self.next_id - 1, target, value, task.region, task.index, task.visit + 1)
+
+    def _go_past_decisions(self, task: Task, value: Any) -> PlanNode | None:
+        """Let a step's value take decisions at once; gives the step that it reaches so, if no count changes by it."""
+        node = task.node
+        if node.routes or not node.edges:
+            self._leave_step(task, value)
+            return None
+        edge = node.edges[0]
+        target = self.nodes[edge.target]
+        while target.kind is _DECISION and not edge.transforms:
+            node = target
+            chosen = routing.choose(self, node, value, task.region, task.index, task.visit)
+            if chosen is None:
+                self._settle(task)
+                return None
+            edge, target = chosen, self.nodes[chosen.target]
+        if target.is_step and not edge.transforms and target.arriving == task.node.arriving:
+            return target
+        if target.kind is _END and not edge.transforms:
+            routing.finish_graph(self, value, task.region, None)
+        else:
+            self.pass_on(node, edge, value, task.region, task.index, task.visit)
+        self._settle(task)
+        return None
+
+    def _leave_step(self, task: Task, value: Any) -> None:
+        """Let a step's value go where it goes."""
+        node = task.node
         if self.listener is not None:
             self.listener(events.StepFinished(node.id, task.task_id, task.fork_stack, value))
         self.leave_members(task.region, task)
@@ -147,6 +197,11 @@ class Scheduler(Machine):
         """Whoever waits for the run does so no longer."""
         self.stop(Failed(self.errors))
 
+    def requeue(self) -> None:
+        """The run was restored elsewhere: what ran is to be run again, before all else."""
+        self.ready.extendleft(reversed(self.running.values()))
+        self.running.clear()
+
     def startable(self) -> int:
         """About how many tasks could start now, if there were a worker for each."""
         ready = self.ready
@@ -163,25 +218,26 @@ class Scheduler(Machine):
 
     # A run that is watched
 
-    def accept(self, shown: Shown) -> None:
-        """What was shown is agreed to: tasks start, an end ends the run, an error fails it."""
+    def accept(self) -> None:
+        """What is shown is agreed to: tasks start, an end ends the run, an error fails it."""
+        shown = self.shown.popleft()
         if shown.end is not None:
             self.stop(shown.end)
         elif shown.error is not None:
             self.errors.append(shown.error)
             self.stop(Failed(self.errors))
-        else:
-            for task in shown.tasks:
-                self.start(task)
+        for task in shown.tasks:
+            self.start(task)
 
-    def replace(self, shown: Shown, tasks: Sequence[Task]) -> None:
-        """Other tasks start than were shown; the caller has placed those that are new."""
+    def replace(self, tasks: Sequence[Task]) -> None:
+        """Other tasks start than are shown; the caller has placed those that are new."""
+        shown = self.shown.popleft()
         for task in tasks:
             self.start(task)
         kept = {task.id for task in tasks}
         for task in shown.tasks:
             if task.id not in kept and task.id not in self.cancelled:
-                self.last_ends.append(f'a task at {task.node.id!r} was taken out')
+                self.note_end(f'a task at {task.node.id!r} was taken out')
                 self.leave(task)
         if shown.holder is not None:
             self.leave(shown.holder)
@@ -219,16 +275,20 @@ class Scheduler(Machine):
 
     def _settle(self, task: Task | None) -> None:
         """Bring everything to rest: all moves, then the token that caused them, then what that made possible."""
+        if self.moves:
+            self._move_all()
+        if self.watched:
+            self._show()
+            if self.shown and self.shown[-1].holder is task:
+                task = None  # it stays until it is known what becomes of it
         counts = self.counts
-        self._move_all()
-        self._show()
-        if task is not None and not self._is_held(task):
-            self.counts.remove(task.region, task.node.arriving, task.index)
+        if task is not None:
+            counts.remove(task.region, task.node.arriving, task.index)
         while self.outcome is None:
             if counts.settled:
                 self._note_settled(*counts.settled.pop())
             elif self.thirsty:
-                self._feed(self.thirsty.popleft())
+                self._feed(self.thirsty.pop(0))
             elif counts.due:
                 self._fire(counts.due.pop(0))
             elif counts.emptied:
@@ -246,9 +306,6 @@ class Scheduler(Machine):
         if self.led or self.led_nowhere:
             self.shown.append(Shown(self.led))
             self.led, self.led_nowhere = [], False
-
-    def _is_held(self, task: Task) -> bool:
-        return bool(self.shown) and self.shown[-1].holder is task
 
     def _fire(self, join: OpenJoin) -> None:
         if joins.fire(self, join):

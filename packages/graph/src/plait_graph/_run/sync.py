@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -32,15 +31,9 @@ def run_sync(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with start_blocking_portal(backend='asyncio') as portal:
             return portal.call(start)
     loop = _own_loop()
-    task = loop.create_task(start())
-    try:
-        return loop.run_until_complete(task)
-    except BaseException:
-        if not task.done():
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                loop.run_until_complete(task)
-        raise
+    # The runner is asked for its handling of Ctrl-C, which cancels the run instead of interrupting whatever the loop does;
+    # it is not closed, as the loop is not its own.
+    return asyncio.Runner(loop_factory=lambda: loop).run(start())
 
 
 def _is_in_loop() -> bool:

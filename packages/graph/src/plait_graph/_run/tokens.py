@@ -10,19 +10,20 @@ Knows nothing of what nodes do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from plait_graph._compile.plan import PlanNode
 from plait_graph.id_types import ForkStack, ForkStackItem, NodeRunID, TaskID
 
 
-@dataclass(frozen=True, slots=True)
 class Environment:
     """The state and dependencies that the steps of a graph see; a subgraph may have its own."""
 
-    state: Any
-    deps: Any
+    __slots__ = 'deps', 'state'
+
+    def __init__(self, state: Any, deps: Any):
+        self.state = state
+        self.deps = deps
 
 
 class Task:
@@ -122,28 +123,29 @@ Member: TypeAlias = Task | Batch
 
 
 class Region:
-    """One run of a fork."""
+    """One run of a fork.
 
-    __slots__ = (
-        'children',
-        'closed',
-        'counts',
-        'env',
-        'fired',
-        'frontier',
-        'held',
-        'id',
-        'index',
-        'live_items',
-        'members',
-        'node',
-        'open',
-        'parent',
-        'present',
-        'source',
-        'threads',
-        'visit',
-    )
+    What few regions need is said by the class and made when it is needed.
+    """
+
+    open: dict[int, OpenJoin] | None = None
+    """The joins that wait for values of this run."""
+    fired: set[int] | None = None
+    """The joins that have fired for this run."""
+    source: Source | None = None
+    closed: bool = False
+    """Whether the rest of the region was cancelled."""
+    members: dict[Member, None] | None = None
+    """The tasks directly in the region, if the plan can cancel parts of a run."""
+    children: dict[Region, None] | None = None
+    """The regions directly in this one, if the plan can cancel parts of a run."""
+    threads: dict[int, int] | None = None
+    """Tokens by thread, if the plan tracks threads."""
+    held: dict[int, int] | None = None
+    """Values by thread that wait at a join to be folded."""
+    live_items: int = 0
+    frontier: int = 0
+    """No thread before this one lives."""
 
     def __init__(self, id: int, node: PlanNode, parent: Region | None, index: int, visit: int, env: Environment):
         self.id = id
@@ -157,20 +159,6 @@ class Region:
         """Tokens by class; a region inside counts as one for each class that occurs in it."""
         self.present = 0
         """The classes that occur, as bits."""
-        self.open: dict[int, OpenJoin] | None = None
-        self.fired: set[int] | None = None
-        self.source: Source | None = None
-        self.closed = False
-        """Whether the rest of the region was cancelled."""
-        self.members: dict[Member, None] | None = None
-        self.children: dict[Region, None] | None = None
-        self.threads: dict[int, int] | None = None
-        """Tokens by thread, if the plan tracks threads."""
-        self.held: dict[int, int] | None = None
-        """Values by thread that wait at a join to be folded."""
-        self.live_items = 0
-        self.frontier = 0
-        """The first thread that still lives or has still to come: all before it are settled."""
 
     @property
     def run_id(self) -> NodeRunID:
@@ -205,7 +193,7 @@ class Counts:
 
     __slots__ = 'due', 'emptied', 'settled', 'tracks_threads'
 
-    def __init__(self, *, tracks_threads: bool):
+    def __init__(self, tracks_threads: bool):
         self.tracks_threads = tracks_threads
         self.due: list[OpenJoin] = []
         """Joins that may have nothing left to wait for."""
@@ -223,10 +211,11 @@ class Counts:
             region.counts[cls] = count + amount
             if count:
                 return
-            if not region.present and region.parent is not None:
-                self._appear(region, region.parent)
+            parent = region.parent
+            if parent is not None and not region.present:
+                self._appear(region, parent)
             region.present |= 1 << cls
-            region, amount = region.parent, 1
+            region, amount = parent, 1
 
     def remove(self, region: Region | None, cls: int, index: int, amount: int = 1) -> None:
         """Count tokens out, and note the joins that may now fire."""
@@ -298,6 +287,9 @@ class Counts:
         while region is not None:
             if region.held is None:
                 region.held = {}
+            is_new = index >= 0 and index not in region.held and index not in (region.threads or ())
+            if is_new and region.source is not None:  # only when a run is restored; else the thread still lives
+                region.source.in_flight += 1
             region.held[index] = region.held.get(index, 0) + 1
             if region is home:
                 return

@@ -1,0 +1,349 @@
+"""Random graphs, built with the public builder from a source of random numbers.
+
+Nodes stand in a row and lead to later ones; some decisions lead back, and each time round a loop burns fuel that the value
+carries. Bodies are pure functions of their input, so that only the order of completion decides what comes out.
+"""
+
+import random
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import anyio.lowlevel
+from plait_graph import (
+    Decision,
+    Graph,
+    GraphBuilder,
+    GraphBuildingError,
+    Join,
+    ReduceFirstValue,
+    Step,
+    reduce_dict_update,
+    reduce_list_append,
+    reduce_list_extend,
+    reduce_null,
+    reduce_sum,
+)
+
+
+@dataclass(frozen=True)
+class Value:
+    """What flows through a graph."""
+
+    number: int
+    fuel: int
+
+    def __add__(self, other):
+        return Value((self.number + other.number) % 10007, min(self.fuel, other.fuel))
+
+
+FULL = 4
+INPUTS = [Value(number, FULL) for number in range(20)]
+
+
+def as_value(given: Any) -> Value:
+    """One value of whatever a join may give; the order within a list matters."""
+    match given:
+        case Value():
+            return given
+        case list():
+            values = [as_value(each) for each in given]
+            number = len(values)
+            for value in values:
+                number = (number * 31 + value.number) % 10007
+            return Value(number, min((value.fuel for value in values), default=0))
+        case dict():
+            return as_value([each for key in sorted(given) for each in (Value(key, FULL), given[key])])
+        case _:
+            return Value(1, 0)
+
+
+def work(node_id: str, inputs: Any) -> Value:
+    """What a step does. Only the steps whose names begin with `risky` can raise."""
+    value = as_value(inputs)
+    name = node_id.rpartition('/')[2]
+    number = (value.number * 37 + zlib.crc32(name.encode())) % 10007
+    if name.startswith('risky') and number % 5 == 0:
+        raise ValueError('the body failed')
+    return Value(number, value.fuel)
+
+
+def _step(name: str) -> Callable[[Any], Any]:
+    async def body(ctx):
+        """Give way as often as the dependencies say, and then do the work."""
+        if ctx.deps is not None:
+            for _ in range(ctx.deps.randrange(4)):
+                await anyio.lowlevel.checkpoint()
+        return work(name, ctx.inputs)
+
+    return body
+
+
+# Transforms and reducers
+
+
+def split(most: int, ctx) -> list[Value]:
+    """Some values for a map; none of them now and then."""
+    value = as_value(ctx.inputs)
+    return [Value((value.number + 7 * n) % 10007, value.fuel) for n in range(value.number % (most + 1))]
+
+
+def stream(most: int, ctx):
+    """The same from a generator."""
+    yield from split(most, ctx)
+
+
+def nudge(ctx) -> Value:
+    """A value next to the one that came."""
+    value = as_value(ctx.inputs)
+    return Value(value.number + 1, value.fuel)
+
+
+def burn(ctx) -> Value:
+    """The next value for another time round a loop."""
+    value = as_value(ctx.inputs)
+    return Value((value.number * 3 + 1) % 10007, value.fuel - 1)
+
+
+def is_among(modulus: int, rest: int, given: Any) -> bool:
+    """A predicate of a branch."""
+    return as_value(given).number % modulus == rest
+
+
+def goes_round(given: Any) -> bool:
+    """The predicate of a branch that leads back."""
+    value = as_value(given)
+    return value.fuel > 0 and value.number % 3 != 0
+
+
+def fold_by_position(current: Value, value: Any) -> Value:
+    """A plain reducer for which the order matters."""
+    return as_value([current, value])
+
+
+def take_two(ctx, current: tuple[Any, ...], value: Any) -> list[Any]:
+    """Take the first two values, and cancel the rest."""
+    if len(current) == 1:
+        ctx.cancel_sibling_tasks()
+    return [*current, value]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A way to make a join, and what values have to be made into before it."""
+
+    reducer: Callable[..., Any]
+    initial: Callable[[], Any]
+    prepare: Callable[[Any], Any] | None = None
+    order: Any = None
+
+
+SETTLED = [
+    Fold(reduce_sum, lambda: Value(0, FULL), lambda ctx: as_value(ctx.inputs)),
+    Fold(reduce_list_append, list),
+    Fold(reduce_list_append, list),
+    Fold(reduce_list_extend, list, lambda ctx: [as_value(ctx.inputs), Value(3, FULL)]),
+    Fold(reduce_dict_update, dict, lambda ctx: {as_value(ctx.inputs).number % 3: as_value(ctx.inputs)}),
+    Fold(reduce_null, lambda: None),
+    Fold(fold_by_position, lambda: Value(2, FULL)),
+]
+"""Their result is the same in every order of completion."""
+
+RACING = [
+    Fold(reduce_list_append, list, order='completion'),
+    Fold(ReduceFirstValue(), lambda: None),
+    Fold(ReduceFirstValue(), lambda: None),
+    Fold(take_two, list),
+]
+
+
+# Graphs
+
+
+def random_graph(rng: random.Random, *, settled: bool = False, limits: bool = True) -> Graph[Any, Any, Any, Any] | None:
+    """A graph, or `None` if the builder refuses what was drawn.
+
+    Args:
+        rng: Where it comes from.
+        settled: Whether the result is to be the same in every order of completion.
+        limits: Whether maps may have limits.
+    """
+    try:
+        return _Draft(rng, settled, limits, depth=0).build()
+    except GraphBuildingError as error:
+        if 'missing a dominating fork' not in str(error):
+            raise  # that would be a fault of this module
+        return None
+
+
+class _Draft:
+    """A graph in the making; the targets of a node are made before the node itself."""
+
+    def __init__(self, rng: random.Random, settled: bool, limits: bool, *, depth: int):
+        self.rng = rng
+        self.settled = settled
+        self.limits = limits
+        self.depth = depth
+        self.g: GraphBuilder[Any, Any, Any, Any] = GraphBuilder()
+        self.forks = 0
+        self.folds: dict[str, Fold] = {}
+        self.kinds = self._kinds()
+        self.row: list[Any] = [self._node(n, kind) for n, kind in enumerate(self.kinds)]
+        self.lonely = set(range(1, len(self.row) - 1))
+        """Nodes that nothing leads to yet."""
+        self.room = 3
+        """How many edges may still branch: what keeps runs short."""
+
+    def _kinds(self) -> list[str]:
+        """What stands in the row; now and then a loop with a fork and its join in it."""
+        kinds = ['start']
+        weights = {'step': 9, 'join': 8, 'decision': 4, 'graph': 0 if self.depth else 2, 'loop': 3}
+        for _ in range(self.rng.randint(1, 4 if self.depth else 7)):
+            (kind,) = self.rng.choices(list(weights), list(weights.values()))
+            kinds += ['head', 'body', 'tail', 'again'] if kind == 'loop' else [kind]
+        if self.settled or self.rng.random() < 0.8:
+            kinds.append('join')
+        return [*kinds, 'end']
+
+    def _node(self, n: int, kind: str) -> Any:
+        match kind:
+            case 'start':
+                return self.g.start_node
+            case 'end':
+                return self.g.end_node
+            case 'join':
+                return self._join(f'join{n}')
+            case 'tail':
+                wish = self.rng.choice([{}, {'parent_fork_id': f'around{n - 2}'}, {'preferred_parent_fork': 'closest'}])
+                return self._join(f'join{n}', **wish)
+            case 'decision' | 'again':
+                return self.g.decision(node_id=f'choice{n}')
+            case 'graph':
+                inner = _Draft(self.rng, self.settled, self.limits, depth=1).build()
+                inputs = self.rng.choice([None, nudge])
+                return inner.as_step(node_id=f'graph{n}', inputs=inputs)
+            case _:
+                name = 'step' if self.settled or self.rng.random() < 0.9 else 'risky'
+                return self.g.step(_step(f'{name}{n}'), node_id=f'{name}{n}')
+
+    def _join(self, name: str, **wish: Any) -> Join[Any, Any, Any, Any]:
+        folds = SETTLED if self.settled or self.rng.random() < 0.7 else RACING
+        fold = self.folds[name] = self.rng.choice(folds)
+        if not wish and self.rng.random() < 0.3:
+            wish = {'preferred_parent_fork': 'closest'}
+        return self.g.join(fold.reducer, initial_factory=fold.initial, node_id=name, order=fold.order, **wish)
+
+    def build(self) -> Graph[Any, Any, Any, Any]:
+        """Make the edges, from the last node to the first."""
+        edges: list[Any] = []
+        for n in reversed(range(len(self.row) - 1)):
+            node, kind = self.row[n], self.kinds[n]
+            if isinstance(node, Decision):
+                self.row[n] = self._branches(n)
+                continue
+            if kind == 'head':
+                edges.append(self._around(n))
+                continue
+            for _ in range(self._several() if kind != 'body' else 1):
+                edges.append(self._lead(self.g.edge_from(node), n))
+        for n in sorted(self.lonely):
+            sources = [m for m in range(n) if self.kinds[m] in {'start', 'step', 'join', 'graph'}]
+            edges.append(self._arrive(self.g.edge_from(self.row[self.rng.choice(sources)]), n))
+        self.g.add(*edges)
+        return self.g.build()
+
+    def _several(self) -> int:
+        """How many edges leave a node."""
+        if self.room and self.rng.random() < 0.12:
+            self.room -= 1
+            return 2
+        return 1
+
+    def _around(self, n: int) -> Any:
+        """The fork within a loop."""
+        self.lonely -= {n + 1, n + 2, n + 3}
+        path = self.g.edge_from(self.row[n])
+        if self.rng.random() < 0.6:
+            return path.transform(partial(split, 3)).map(fork_id=f'around{n}', limit=self._limit()).to(self.row[n + 1])
+        return path.to(self.row[n + 1], self.row[n + 2], fork_id=f'around{n}')
+
+    def _branches(self, n: int) -> Decision[Any, Any, Any]:
+        """A decision: perhaps a way back, some ways on, and mostly one for all the rest."""
+        decision, rng = self.row[n], self.rng
+        again = self.kinds[n] == 'again'
+        back = [m for m in range(1, n) if self.kinds[m] in {'step', 'head', 'graph'}]
+        if again or (back and rng.random() < 0.3):
+            target = n - 3 if again else rng.choice(back)
+            decision = decision.branch(self.g.match(object, matches=goes_round).transform(burn).to(self.row[target]))
+        for _ in range(rng.randrange(2)):
+            matches = partial(is_among, 2, rng.randrange(2))
+            decision = decision.branch(self._lead(self.g.match(object, matches=matches), n))
+        rest = None if self.settled or rng.random() < 0.97 else partial(is_among, 5, 2)
+        return decision.branch(self._lead(self.g.match(object, matches=rest), n))
+
+    def _target(self, n: int) -> int:
+        """A later node: the next one, any other, or now and then the end."""
+        if self.kinds[n] == 'body':
+            return n + 1
+        last = len(self.row) - 2 if self.kinds[-2] == 'join' and n < len(self.row) - 2 else len(self.row) - 1
+        if not self.settled and self.rng.random() < 0.04:
+            last = len(self.row) - 1
+        others = [m for m in range(n + 1, last) if self.kinds[m] not in {'body', 'tail', 'again'}]
+        if not others or self.rng.random() < 0.15:
+            return last
+        return others[0] if self.rng.random() < 0.5 else self.rng.choice(others)
+
+    def _lead(self, path: Any, n: int) -> Any:
+        """Lead a path on: transform it, fork it, end it."""
+        rng, chance = self.rng, self.rng.random()
+        if chance < 0.08:
+            return self._lead(path.transform(nudge), n)
+        if self.room and chance < 0.38:
+            self.room -= 1
+            return self._lead(self._map(path, n), n)
+        if self.room and chance < 0.55 and self.kinds[n] != 'body':
+            self.room -= 1
+            self.forks += 1
+            count = rng.randint(2, 3)
+            return path.broadcast(lambda p: [self._lead(p, n) for _ in range(count)], fork_id=f'broadcast{self.forks}')
+        if self.room and chance < 0.6 and self.kinds[n] != 'body':
+            self.room -= 1
+            return self._both(path, n)
+        return self._arrive(path, self._target(n))
+
+    def _map(self, path: Any, n: int) -> Any:
+        self.forks += 1
+        limit = self._limit()
+        later = [m for m in range(n + 1, len(self.row)) if self.kinds[m] in {'join', 'tail'}]
+        named = self.row[self.rng.choice(later)].id if later and self.rng.random() < 0.15 else None
+        items = partial(self.rng.choice([split, stream]), 3 if limit is None else 5)
+        return path.transform(items).map(fork_id=f'map{self.forks}', limit=limit, downstream_join_id=named)
+
+    def _limit(self) -> int | None:
+        return self.rng.randint(1, 3) if self.limits and self.rng.random() < 0.35 else None
+
+    def _both(self, path: Any, n: int) -> Any:
+        """One `.to(...)` with two targets, if no value has to be prepared for them."""
+        targets = [self._target(n), self._target(n)]
+        if any(self._fold(m) is not None and self._fold(m).prepare is not None for m in targets):
+            return self._arrive(path, targets[0])
+        self.lonely -= set(targets)
+        self.forks += 1
+        return path.to(*(self.row[m] for m in targets), fork_id=f'both{self.forks}')
+
+    def _fold(self, m: int) -> Fold | None:
+        return self.folds.get(getattr(self.row[m], 'id', ''))
+
+    def _arrive(self, path: Any, m: int) -> Any:
+        self.lonely.discard(m)
+        fold = self._fold(m)
+        if fold is not None and fold.prepare is not None:
+            path = path.transform(fold.prepare)
+        return path.to(self.row[m])
+
+
+def subgraph_steps(graph: Graph[Any, Any, Any, Any]) -> list[Step[Any, Any, Any, Any]]:
+    """The steps of a graph that are graphs."""
+    return [node for node in graph.nodes.values() if hasattr(node, 'graph')]
