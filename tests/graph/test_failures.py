@@ -631,18 +631,20 @@ async def test_a_failure_in_a_subgraph_names_the_path():
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_an_interruption_of_a_lone_step_is_not_swallowed(kind):
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_interruption_of_a_lone_step_is_not_swallowed(kind, backend):
     """`KeyboardInterrupt` and `SystemExit` from a step come out of the run as themselves."""
 
     async def interrupt(ctx: StepContext[None, None, None]) -> None:
         raise kind
 
     with pytest.raises(kind):
-        after_start(interrupt).run_sync()
+        anyio.run(after_start(interrupt).run, backend=backend)
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_an_interruption_beside_other_steps_is_not_swallowed(kind):
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_interruption_beside_other_steps_is_not_swallowed(kind, backend):
     """`KeyboardInterrupt` and `SystemExit` beside parallel steps come out as themselves, after the others' clean-up."""
     log = []
     has_started = anyio.Event()
@@ -656,7 +658,7 @@ def test_an_interruption_beside_other_steps_is_not_swallowed(kind):
         await forever(log)
 
     with pytest.raises(kind):
-        side_by_side(interrupt, other).run_sync()
+        anyio.run(side_by_side(interrupt, other).run, backend=backend)
 
     assert log == ["other cleaned up"]
 

@@ -246,7 +246,7 @@ class _Draft:
             if kind == 'head':
                 edges.append(self._around(n))
                 continue
-            for _ in range(self._several() if kind != 'body' else 1):
+            for _ in range(self._several() if kind not in {'body', 'tail'} else 1):
                 edges.append(self._lead(self.g.edge_from(node), n))
         for n in sorted(self.lonely):
             sources = [m for m in range(n) if self.kinds[m] in {'start', 'step', 'join', 'graph'}]
@@ -267,7 +267,7 @@ class _Draft:
         path = self.g.edge_from(self.row[n])
         if self.rng.random() < 0.6:
             return path.transform(partial(split, 3)).map(fork_id=f'around{n}', limit=self._limit()).to(self.row[n + 1])
-        return path.to(self.row[n + 1], self.row[n + 2], fork_id=f'around{n}')
+        return path.broadcast(lambda p: [self._arrive(p, n + 1), self._arrive(p, n + 2)], fork_id=f'around{n}')
 
     def _branches(self, n: int) -> Decision[Any, Any, Any]:
         """A decision: perhaps a way back, some ways on, and mostly one for all the rest."""
@@ -285,7 +285,7 @@ class _Draft:
 
     def _target(self, n: int) -> int:
         """A later node: the next one, any other, or now and then the end."""
-        if self.kinds[n] == 'body':
+        if self.kinds[n] in {'body', 'tail'}:
             return n + 1
         last = len(self.row) - 2 if self.kinds[-2] == 'join' and n < len(self.row) - 2 else len(self.row) - 1
         if not self.settled and self.rng.random() < 0.04:
@@ -300,15 +300,15 @@ class _Draft:
         rng, chance = self.rng, self.rng.random()
         if chance < 0.08:
             return self._lead(path.transform(nudge), n)
-        if self.room and chance < 0.38:
+        if self.room and chance < 0.38 and self.kinds[n] != 'tail':
             self.room -= 1
             return self._lead(self._map(path, n), n)
-        if self.room and chance < 0.55 and self.kinds[n] != 'body':
+        if self.room and chance < 0.55 and self.kinds[n] not in {'body', 'tail'}:
             self.room -= 1
             self.forks += 1
             count = rng.randint(2, 3)
             return path.broadcast(lambda p: [self._lead(p, n) for _ in range(count)], fork_id=f'broadcast{self.forks}')
-        if self.room and chance < 0.6 and self.kinds[n] != 'body':
+        if self.room and chance < 0.6 and self.kinds[n] not in {'body', 'tail'}:
             self.room -= 1
             return self._both(path, n)
         return self._arrive(path, self._target(n))

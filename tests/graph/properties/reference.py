@@ -42,7 +42,7 @@ class Shape:
 
     def dominates(self, outer: str, inner: str) -> bool:
         """Whether the inner node is out of reach once the outer one is removed."""
-        return outer != inner and (outer == START or inner not in self.walk(START, outer))
+        return inner not in (outer, START) and (outer == START or inner not in self.walk(START, outer))
 
     def candidates(self, join: str) -> list[str]:
         """Forks that all ways to a join pass, and all cycles through it; the closest first."""
@@ -245,7 +245,7 @@ class Interpreter:
             here = _places(token.run, token.index, join.run)
             for run in here.keys() & places.keys() if token is not join else ():
                 index = 1 << 60 if token.items is not None and run is token.run else here[run]
-                if _rank(index) < _rank(places[run]):
+                if index >= 0 and _rank(index) < _rank(places[run]):
                     return True
         return False
 

@@ -5,6 +5,7 @@ Annotations that cannot be resolved say nothing of a function step; a class node
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 import typing
@@ -87,9 +88,11 @@ def ways_of_step(step: AnyStep, given: Any, namespace: Mapping[str, Any]) -> lis
 
 
 def _resolve(call: Any, namespace: Mapping[str, Any]) -> dict[str, Any]:
-    function: Any = call if inspect.isroutine(call) else getattr(call, '__call__', call)
-    while hasattr(function, 'func'):
-        function = function.func
+    function: Any = call
+    while isinstance(function, functools.partial):
+        function = cast('functools.partial[Any]', function).func
+    if not inspect.isroutine(function):
+        function = type(function).__call__
     if not getattr(function, '__annotations__', None):
         return {}
     try:

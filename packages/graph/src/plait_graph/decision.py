@@ -76,8 +76,7 @@ class Decision(Generic[StateIn, DepsIn, HandledIn]):
         """
         if not isinstance(branch, DecisionBranch):  # pyright: ignore[reportUnnecessaryIsInstance] # bad input
             raise GraphSetupError(
-                f'Decision {self.id!r} was given {branch!r} as a branch. '
-                f'End it with .to(...): g.match(int).to(step).'
+                f'Decision {self.id!r} was given {branch!r} as a branch. End it with .to(...): g.match(int).to(step).'
             )
         return cast('Decision[State, Deps, Handled | Source]', replace(self, branches=(*self.branches, branch)))
 

@@ -97,13 +97,6 @@ class RunFinished:
 
 
 RunEvent: TypeAlias = (
-    StepStarted
-    | StepFinished
-    | StepFailed
-    | StepCancelled
-    | JoinFired
-    | ValueDropped
-    | Emitted
-    | RunFinished
+    StepStarted | StepFinished | StepFailed | StepCancelled | JoinFired | ValueDropped | Emitted | RunFinished
 )
 """Any event of a run."""

@@ -53,8 +53,8 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
 
     def __init__(self, *args: Any, **kwargs: Any):
         raise GraphSetupError(
-            'Graph(...) is not made directly. Add nodes and edges to a GraphBuilder (class nodes with g.add(g.node(...))) '
-            'and call its build(). To keep runs, use a store.'
+            'Graph(...) is not made directly. Add nodes and edges to a GraphBuilder (class nodes with '
+            'g.add(g.node(...))) and call its build(). To keep runs, use a store.'
         )
 
     name: str | None
@@ -106,7 +106,8 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         Raises:
             Exception: What a step raised, as itself.
             ExceptionGroup: What several steps raised before the others could be stopped.
-            GraphRuntimeError: The run cannot go on: no branch matched, nothing leads to the end any more, the inputs are
+            GraphRuntimeError: The run cannot go on: no branch matched, nothing leads to the end any more, the inputs
+            are
                 not of the type that the graph takes.
 
         If the caller is cancelled, all steps are, and their clean-up is waited for; steps in threads are waited for.
@@ -139,8 +140,8 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
     ) -> OutputOut:
         """Run the graph from synchronous code; see `run`.
 
-        Uses and keeps the event loop of the thread. Where one runs already, as in a notebook, the run goes to a thread of
-        its own, and this call waits for it.
+        Uses and keeps the event loop of the thread. Where one runs already, as in a notebook, the run goes to a thread
+        of its own, and this call waits for it.
         """
         if infer_name and not self._has_looked_for_name:
             self._find_name(inspect.currentframe())
@@ -377,7 +378,7 @@ def make_graph(
 def _accepted(type_: Any) -> Any:
     """What `isinstance` can be asked about inputs of a type, or `None` if it cannot be asked."""
     if get_origin(type_) is Literal:
-        return tuple({type(value) for value in get_args(type_)})
+        return tuple(dict.fromkeys(type(cast(object, value)) for value in get_args(type_)))
     class_ = get_origin(type_) or type_
     if class_ in (float, complex):
         return (int, float, complex) if class_ is complex else (int, float)

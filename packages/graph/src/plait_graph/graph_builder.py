@@ -5,7 +5,7 @@ The builder only collects. It changes none of the objects it is given, so that b
 
 from __future__ import annotations
 
-import sys
+import inspect
 import warnings
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection
 from types import NoneType
@@ -90,9 +90,11 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
 
         g = GraphBuilder(input_type=int, output_type=int)
 
+
         @g.step
         async def double(ctx: StepContext[None, None, int]) -> int:
             return ctx.inputs * 2
+
 
         g.add(
             g.edge_from(g.start_node).to(double),
@@ -172,8 +174,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
     ) -> Step[State, Deps, Any, Any] | _StepDecorator[State, Deps]:
         """Make a step of a function; also a decorator, with or without parentheses.
 
-        An `async def` runs on the event loop. A plain `def` runs in a worker thread, so that it may block; if what it gives
-        can be awaited, it is awaited on the loop. The step is in the graph only once an edge leads to it.
+        An `async def` runs on the event loop. A plain `def` runs in a worker thread, so that it may block; if what it
+        gives can be awaited, it is awaited on the loop. The step is in the graph only once an edge leads to it.
 
         Args:
             call: A function of a `StepContext`.
@@ -292,8 +294,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
     ) -> Join[State, Deps, Any, Any]:
         """Make a join that folds values with a reducer.
 
-        The join belongs to a fork that every way to it passes, its parent: it folds what belongs to one run of that fork,
-        and passes the result on once, as soon as nothing in that run can bring it another value.
+        The join belongs to a fork that every way to it passes, its parent: it folds what belongs to one run of that
+        fork, and passes the result on once, as soon as nothing in that run can bring it another value.
 
         Args:
             reducer: `(current, value) -> new`, or `(context, current, value) -> new`.
@@ -302,11 +304,13 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             node_id: The id of the node; made from the reducer's name if not given.
             parent_fork_id: The id of the parent fork.
             preferred_parent_fork: Which fork is the parent if several could be.
-            order: `'input'` folds values by the position of their item or branch, `'completion'` as they come. By default
+            order: `'input'` folds values by the position of their item or branch, `'completion'` as they come. By
+            default
                 in input order, except for `reduce_sum`, `reduce_null` and reducers that take a context.
 
         Raises:
-            GraphSetupError: The reducer takes a wrong number of arguments, there is no initial value, or `initial` could
+            GraphSetupError: The reducer takes a wrong number of arguments, there is no initial value, or `initial`
+            could
                 be changed in place.
         """
         id = node_id or self.generate(get_callable_name(reducer))
@@ -341,7 +345,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         """Begin a branch of a decision.
 
         Args:
-            source: The type of values that take the branch: a class, a union or literal in a `TypeExpression`, or `object`
+            source: The type of values that take the branch: a class, a union or literal in a `TypeExpression`, or
+            `object`
                 for all.
             matches: A predicate that alone decides; the type is then for the checker.
         """
@@ -352,7 +357,9 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
 
         return PathChain(PathBuilder(ids=self), finish)
 
-    def match_node(self, node_cls: type[NodeT], *, matches: Callable[[Any], bool] | None = None) -> DecisionBranch[NodeT]:
+    def match_node(
+        self, node_cls: type[NodeT], *, matches: Callable[[Any], bool] | None = None
+    ) -> DecisionBranch[NodeT]:
         """A finished branch for instances of a class node, which leads to that node."""
         class_ = cast('type[NodeT]', get_origin(node_cls) or node_cls)
         step = NodeStep(class_)
@@ -531,7 +538,9 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             destination = self._destination(way)
             items = [LabelMarker(way.label)] if way.label is not None else []
             source: Any = way.to if isinstance(way.to, type) else object
-            decision = decision.branch(DecisionBranch(source, None, PathBuilder(items).to(destination), (destination,)))
+            path = PathBuilder(items).to(destination)
+            branch: DecisionBranch[Any] = DecisionBranch(source, None, path, (destination,))
+            decision = decision.branch(branch)
         return PathBuilder().to(decision), (decision,)
 
     def _implied_id(self, step: Step[Any, Any, Any, Any]) -> NodeID:
@@ -543,7 +552,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
     def _destination(self, way: Way) -> Any:
         if way.to is End:
             return self._end
-        return NodeStep(way.to) if isinstance(way.to, type) else way.to
+        return NodeStep(cast('type[BaseNode[Any, Any, Any]]', way.to)) if isinstance(way.to, type) else way.to
 
     def _insert(self, node: AnyNode) -> None:
         for each in _insert(node, self._nodes):
@@ -557,10 +566,14 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
 
     def _remember_names(self) -> None:
         """Keep the caller's local names, by which hints can refer to classes that are made in a function."""
-        frame = sys._getframe(2)
-        while frame.f_back is not None and frame.f_globals.get('__name__', '').startswith('plait_graph.'):
+        frame = inspect.currentframe()
+        while (
+            frame is not None
+            and frame.f_back is not None
+            and frame.f_globals.get('__name__', '').startswith('plait_graph.')
+        ):
             frame = frame.f_back
-        if frame.f_locals is not frame.f_globals:
+        if frame is not None and frame.f_locals is not frame.f_globals:
             self._namespace.update(frame.f_locals)
 
     def __repr__(self) -> str:
@@ -570,7 +583,9 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
 class _StepDecorator(Generic[State, Deps]):
     """`@g.step(...)`, waiting for its function."""
 
-    def __init__(self, builder: GraphBuilder[State, Deps, Any, Any], node_id: str | None, label: str | None, abandon: bool):
+    def __init__(
+        self, builder: GraphBuilder[State, Deps, Any, Any], node_id: str | None, label: str | None, abandon: bool
+    ):
         self._builder = builder
         self._node_id = node_id
         self._label = label
@@ -581,7 +596,9 @@ class _StepDecorator(Generic[State, Deps]):
         self, call: Callable[[StepContext[State, Deps, Source]], Awaitable[Item]], /
     ) -> Step[State, Deps, Source, Item]: ...
     @overload
-    def __call__(self, call: Callable[[StepContext[State, Deps, Source]], Item], /) -> Step[State, Deps, Source, Item]: ...
+    def __call__(
+        self, call: Callable[[StepContext[State, Deps, Source]], Item], /
+    ) -> Step[State, Deps, Source, Item]: ...
     def __call__(self, call: Callable[[StepContext[State, Deps, Any]], Any], /) -> Step[State, Deps, Any, Any]:
         return self._builder.step(call, node_id=self._node_id, label=self._label, abandon=self._abandon)
 
@@ -654,7 +671,7 @@ def _as_source(node: Any) -> AnyNode:
     """
     class_ = get_origin(node) or node
     if isinstance(class_, type) and issubclass(class_, BaseNode):
-        return NodeStep(class_)
+        return NodeStep(cast('type[BaseNode[Any, Any, Any]]', class_))
     if is_source(node):
         return node
     name = get_callable_name(node) if callable(node) else repr(node)
@@ -669,9 +686,10 @@ def _picture(layout: Layout) -> str:
 def _report(compiled: Compiled, mode: Literal['warn', 'error'] | None) -> None:
     if mode == 'error' and compiled.findings:
         raise GraphValidationError(
-            '\n'.join((*(str(finding) for finding in compiled.findings), "Build without findings='error' to keep them."))
+            '\n'.join(
+                (*(str(finding) for finding in compiled.findings), "Build without findings='error' to keep them.")
+            )
         )
     if mode == 'warn':
         for finding in compiled.findings:
             warnings.warn(str(finding), stacklevel=3)
-

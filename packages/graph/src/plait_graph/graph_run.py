@@ -9,9 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeAlias, cast
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeAlias, cast
 
 from plait_graph import events
 from plait_graph._run.driver import Driver
@@ -87,8 +85,8 @@ class GraphRun(Generic[State, Deps, OutputOut]):
     """A run of a graph that advances only when it is asked to.
 
     Made by `Graph.iter`. Iterating yields, after each node that ran, the list of tasks that it leads to, and at last an
-    `EndMarker`. A task that was yielded has not started; it starts when iteration goes on. What had started before runs on
-    meanwhile.
+    `EndMarker`. A task that was yielded has not started; it starts when iteration goes on. What had started before runs
+    on meanwhile.
 
     Leaving the block stops all tasks and waits for their clean-up. The code in the block is never cancelled by the run.
 
@@ -211,7 +209,8 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         On a new run the event of the start node is passed over first.
 
         Args:
-            value: Tasks to start instead of those of the last event (those left out never start), or an `EndMarker` to end
+            value: Tasks to start instead of those of the last event (those left out never start), or an `EndMarker` to
+            end
                 the run. `None` to go on as shown.
 
         Raises:
@@ -306,7 +305,7 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         self._show()
         if isinstance(self._next, ErrorMarker):
             raise self._next.error
-        return cast('EndMarker[OutputOut] | Sequence[GraphTask]', self._next)
+        return self._next
 
     def _check_cancelled(self) -> None:
         if self._cancelled is not None:
@@ -355,11 +354,10 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         tasks: list[Task] = []
         for request in requests:
             task = mine.get(request.task_id) if isinstance(request, GraphTask) else None
-            if task is not None and (task.node.id, task.fork_stack) == (request.node_id, request.fork_stack):
-                task.inputs = request.inputs
-                tasks.append(task)
-            else:
-                tasks.append(self._place(request, shown))
+            if task is None or not _is_at(task, request):
+                task = self._place(request, shown)
+            task.inputs = request.inputs
+            tasks.append(task)
         self._scheduler.replace(tasks)
 
     def _place(self, request: Request, shown: Shown) -> Task:
@@ -392,3 +390,8 @@ class GraphRun(Generic[State, Deps, OutputOut]):
             f'Run {NodeRunID(last.node_run_id)!r} of fork {last.fork_id!r} is over or never was. '
             f'Use the fork_stack of a task that was shown, or () for the run itself.'
         )
+
+
+def _is_at(task: Task, request: Request) -> bool:
+    """Whether a task is still where a request wants it."""
+    return isinstance(request, GraphTask) and (task.node.id, task.fork_stack) == (request.node_id, request.fork_stack)

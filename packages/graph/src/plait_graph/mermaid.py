@@ -84,7 +84,7 @@ class MermaidGraph:
         for node in self.nodes:
             yield from _node_lines(node, prefix, edge_labels)
         yield ''
-        kinds = {node.id: node.kind for node in self.nodes}
+        kinds: dict[str, NodeKind] = {node.id: node.kind for node in self.nodes}
         for edge in self.edges:
             start, end = (_end_name(each, kinds, prefix) for each in (edge.start_id, edge.end_id))
             label = f': {edge.label}' if edge.label and edge_labels else ''
@@ -137,7 +137,7 @@ def _name(node_id: str) -> str:
     """An id that Mermaid can read: the node's own, or one with what Mermaid cannot read written as code points."""
     if _PLAIN_ID.fullmatch(node_id) and node_id not in _RESERVED:
         return node_id
-    return 'id_' + ''.join(c if c.isascii() and c.isalnum() or c == '_' else f'_{ord(c):x}_' for c in node_id)
+    return 'id_' + ''.join(c if (c.isascii() and c.isalnum()) or c == '_' else f'_{ord(c):x}_' for c in node_id)
 
 
 def build_mermaid_graph(
@@ -147,9 +147,7 @@ def build_mermaid_graph(
 
     Nodes are ordered by their distance from the start and then by id, edges by the distances and ids of their ends.
     """
-    targets = {
-        node_id: [_destination(path) for path in edges_by_source.get(node_id, ())] for node_id in nodes
-    }
+    targets = {node_id: [_destination(path) for path in edges_by_source.get(node_id, ())] for node_id in nodes}
     distances = _distances(targets)
     far = len(nodes)
 
@@ -158,7 +156,9 @@ def build_mermaid_graph(
 
     drawn = [_draw(node_id, node) for node_id, node in nodes.items()]
     edges = [
-        MermaidEdge(source, _destination(path), _label(path)) for source in nodes for path in edges_by_source.get(source, ())
+        MermaidEdge(source, _destination(path), _label(path))
+        for source in nodes
+        for path in edges_by_source.get(source, ())
     ]
     return MermaidGraph(
         sorted(drawn, key=lambda node: rank(node.id)),

@@ -39,4 +39,3 @@ class Fork(Generic[InputIn, OutputOut]):
     """The join that fires even if a map has no items."""
     limit: int | None = None
     """How many items of a map are in flight at once; `None` for all."""
-

@@ -1,7 +1,7 @@
 """Which fork a join belongs to.
 
-A join folds once for each run of its parent fork: a fork that every way to the join passes (that dominates it), such that
-no cycle through the join avoids that fork. Knows nothing of runs; it is told of a graph and answers with forks.
+A join folds once for each run of its parent fork: a fork that every way to the join passes (that dominates it), such
+that no cycle through the join avoids that fork. Knows nothing of runs; it is told of a graph and answers with forks.
 
 Dominators are those of Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001), as networkx has them.
 """
@@ -112,10 +112,11 @@ class ParentForkFinder(Generic[T]):
     @cached_property
     def _dominators(self) -> dict[T, Any]:
         """Each node's immediate dominator; the starts hang below one root that is no node."""
-        import networkx  # costs more to import than all else, and only graphs with joins need it
+        import networkx as nx  # costs more to import than all else, and only graphs with joins need it
 
         root = object()
-        graph: Any = networkx.DiGraph()
+        networkx: Any = nx  # its annotations are partial
+        graph = networkx.DiGraph()
         graph.add_edges_from((root, start) for start in self.start_ids)
         graph.add_edges_from((source, target) for source, targets in self.edges.items() for target in targets)
         found: dict[Any, Any] = networkx.immediate_dominators(graph, root)
@@ -127,8 +128,8 @@ def assign_parent_forks(
 ) -> tuple[dict[T, ParentFork[T]], dict[T, str]]:
     """Give each join of a graph its parent fork.
 
-    Joins are settled from the last one backwards: what leaves a join carries the run of its own parent fork and no inner
-    one, so a join's parent is never outside the parent of a join that it feeds without passing that parent again.
+    Joins are settled from the last one backwards: what leaves a join carries the run of its own parent fork and no
+    inner one, so a join's parent is never outside the parent of a join that it feeds without passing that parent again.
 
     Args:
         finder: The graph.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, cast, get_origin, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, Union, cast, get_origin, overload
 
 from plait_graph._typevars import Deps, DepsIn, Input, Item, Output, OutputOut, State, StateIn
 from plait_graph.basenode import BaseNode
@@ -42,19 +42,29 @@ NewOutput = TypeVar('NewOutput')
 TransformFunction: TypeAlias = Callable[[StepContext[State, Deps, Input]], Output]
 """A plain function of a `StepContext` whose result replaces the value."""
 
-SourceNode: TypeAlias = 'StartNode[Output] | Step[State, Deps, Any, Output] | Join[State, Deps, Any, Output] | Fork[Any, Output]'
+SourceNode: TypeAlias = (
+    StartNode[Output] | Step[State, Deps, Any, Output] | Join[State, Deps, Any, Output] | Fork[Any, Output]
+)
 """What an edge can come from."""
 
-DestinationNode: TypeAlias = (
-    'EndNode[Input] | Step[State, Deps, Input, Any] | Join[State, Deps, Input, Any] | Decision[State, Deps, Input]'
-    ' | type[BaseNode[State, Deps, Any]]'
-)
+DestinationNode: TypeAlias = Union[  # a name that is not there yet has no `|`
+    EndNode[Input],
+    Step[State, Deps, Input, Any],
+    Join[State, Deps, Input, Any],
+    'Decision[State, Deps, Input]',
+    type[BaseNode[State, Deps, Any]],
+]
 """What an edge can lead to."""
 
-AnyNode: TypeAlias = (
-    'StartNode[Any] | EndNode[Any] | Step[Any, Any, Any, Any] | Join[Any, Any, Any, Any] | Fork[Any, Any]'
-    ' | Decision[Any, Any, Any]'
-)
+AnyNode: TypeAlias = Union[
+    StartNode[Any],
+    EndNode[Any],
+    Step[Any, Any, Any, Any],
+    Join[Any, Any, Any, Any],
+    Fork[Any, Any],
+    'Decision[Any, Any, Any]',
+]
+"""Any node of a graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +141,15 @@ class _Verbatim:
         return NodeID(name)
 
 
+_VERBATIM = _Verbatim()
+
+
 @dataclass(frozen=True)
 class PathBuilder:
     """A path that has no destination yet."""
 
     working_items: Sequence[PathItem] = ()
-    ids: IdSource = _Verbatim()
+    ids: IdSource = _VERBATIM
 
     def to(self, destination: Any, /, *more: Any, fork_id: str | None = None) -> Path:
         """End the path at a node, or at several of them behind a broadcast."""
@@ -249,7 +262,9 @@ class PathChain(Generic[State, Deps, OutputOut, Finished]):
         Raises:
             GraphBuildingError: The function returned no path.
         """
-        start = PathChain(replace(self._builder, working_items=()), self._finish)
+        start: PathChain[State, Deps, OutputOut, Finished] = PathChain(
+            replace(self._builder, working_items=()), self._finish
+        )
         branches = [cast(HasPath, branch) for branch in get_branches(start)]
         path = self._builder.broadcast([branch.path for branch in branches], fork_id=fork_id)
         return self._finish(path, [node for branch in branches for node in branch.destinations])
@@ -329,6 +344,10 @@ def as_node(node: Any) -> Any:
         return NodeStep(cast('type[BaseNode[Any, Any, Any]]', node_class))
     if is_destination(node):
         return node
-    hint = 'Make it a step with @g.step first.' if callable(node) else 'Give a step, join, decision, class node or end_node.'
+    hint = (
+        'Make it a step with @g.step first.'
+        if callable(node)
+        else 'Give a step, join, decision, class node or end_node.'
+    )
     name = get_callable_name(node) if callable(node) else repr(node)
     raise GraphSetupError(f'{name} is not a node that an edge can lead to. {hint}')

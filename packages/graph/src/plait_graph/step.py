@@ -129,7 +129,7 @@ def make_context(state: State, deps: Deps, inputs: Input, task: Any, run: RunInf
     return context
 
 
-_new = object.__new__
+_new: Callable[[Any], Any] = object.__new__
 
 
 StepFunction: TypeAlias = Callable[[StepContext[State, Deps, Input]], Awaitable[Output]]
@@ -144,8 +144,8 @@ StepKind: TypeAlias = Literal['async', 'sync', 'stream']
 class Step(Generic[StateIn, DepsIn, InputIn, OutputOut]):
     """A node that does work: a function of a `StepContext`.
 
-    Made by `GraphBuilder.step` and `GraphBuilder.stream`. An `async def` runs on the event loop, any other callable in a
-    worker thread; if what that returns can be awaited, it is awaited on the loop.
+    Made by `GraphBuilder.step` and `GraphBuilder.stream`. An `async def` runs on the event loop, any other callable in
+    a worker thread; if what that returns can be awaited, it is awaited on the loop.
 
     Raises:
         GraphSetupError: The callable is none, or is an async generator that was not given to `stream`.
@@ -245,8 +245,8 @@ class SubgraphLike(Protocol):
 class SubgraphStep(Step[StateIn, DepsIn, InputIn, OutputOut]):
     """A graph used as a step of another one; made by `Graph.as_step`.
 
-    A run lays the graph's nodes out within its own: their events, limits and cancellation belong to the run, their ids are
-    written `step/node`.
+    A run lays the graph's nodes out within its own: their events, limits and cancellation belong to the run, their ids
+    are written `step/node`.
     """
 
     __slots__ = 'graph', 'map_deps', 'map_inputs', 'map_state'

@@ -11,7 +11,9 @@ from plait_graph.id_types import NodeID
 from plait_graph.join import Join
 from plait_graph.node import EndNode, Fork, StartNode
 
-_SWITCH = 'Build with validate_graph_structure=False to leave out these checks, or with skip={names!r} to leave out one.'
+_SWITCH = (
+    'Build with validate_graph_structure=False to leave out these checks, or with skip={names!r} to leave out one.'
+)
 
 
 def check_structure(layout: Layout, skip: Collection[str]) -> list[tuple[str, str]]:

@@ -46,9 +46,7 @@ class _Flow:
     type: Any
 
 
-def find(
-    layout: Layout, definition: Definition, parents: Mapping[JoinID, ParentFork[NodeID]]
-) -> Iterator[Finding]:
+def find(layout: Layout, definition: Definition, parents: Mapping[JoinID, ParentFork[NodeID]]) -> Iterator[Finding]:
     """All findings of a graph."""
     flows = list(_flows(layout, definition))
     for flow in flows:
@@ -100,11 +98,12 @@ def _is_transformed(path: Path) -> bool:
 
 
 def _item_type(type_: Any) -> Any:
-    origin, args = get_origin(type_), get_args(type_)
+    origin: Any = get_origin(type_)
+    args: tuple[Any, ...] = get_args(type_)
     if origin is tuple:
         return args[0] if len(args) == 2 and args[1] is Ellipsis else UNKNOWN
-    is_one = len(args) >= 1 and isinstance(origin, type)
-    return args[0] if is_one and issubclass(origin, Iterable | collections.abc.AsyncIterable) else UNKNOWN
+    has_items = isinstance(origin, type) and issubclass(origin, Iterable | collections.abc.AsyncIterable)
+    return next(iter(args), UNKNOWN) if has_items else UNKNOWN
 
 
 # Checks
@@ -132,7 +131,8 @@ def _map_source(flow: _Flow, definition: Definition) -> Iterator[Finding]:
     refused = (str, bytes, bytearray, collections.abc.Mapping)
     iterable = (Iterable, collections.abc.AsyncIterable)
     if members and all(
-        member is not None and (issubclass(member, refused) or (member is not object and not issubclass(member, iterable)))
+        member is not None
+        and (issubclass(member, refused) or (member is not object and not issubclass(member, iterable)))
         for member in members
     ):
         yield Finding(
@@ -150,9 +150,7 @@ def _missed_case(flow: _Flow, definition: Definition) -> Iterator[Finding]:
     branches = flow.target.branches
     if any(branch.matches is not None or branch.source in (Any, object) for branch in branches):
         return
-    missed = [
-        member for member in _cases(flow.type) if all(never_fits(member, branch.source) for branch in branches)
-    ]
+    missed = [member for member in _cases(flow.type) if all(never_fits(member, branch.source) for branch in branches)]
     if missed:
         names = ', '.join(_show(member) for member in missed)
         yield Finding(
@@ -264,7 +262,7 @@ def _class_of(type_: Any) -> type | None:
     if type_ is None:
         return type(None)
     if get_origin(type_) is Literal:
-        classes = {type(value) for value in get_args(type_)}
+        classes: set[type[Any]] = {type(value) for value in get_args(type_)}
         return classes.pop() if len(classes) == 1 else None
     if isinstance(type_, TypeVar) or type_ is Any:
         return None
@@ -274,5 +272,3 @@ def _class_of(type_: Any) -> type | None:
 
 def _show(type_: Any) -> str:
     return type_.__name__ if isinstance(type_, type) and not get_args(type_) else str(type_)
-
-

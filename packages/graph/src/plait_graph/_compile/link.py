@@ -31,9 +31,9 @@ class Structure(Protocol):
 def link(structure: Structure) -> Plan:
     """Make the plan of a graph whose structure has no faults.
 
-    Reachability is the least solution of: what can be reached from a node is what can be reached from where it leads to,
-    without the joins whose parent fork it is, and with the node itself if it is a join. It is solved over bit sets with a
-    worklist, as in Kildall, "A Unified Approach to Global Program Optimization" (1973).
+    Reachability is the least solution of: what can be reached from a node is what can be reached from where it leads
+    to, without the joins whose parent fork it is, and with the node itself if it is a join. It is solved over bit sets
+    with a worklist, as in Kildall, "A Unified Approach to Global Program Optimization" (1973).
     """
     drafts = _Drafts()
     drafts.add(structure, scope=0, prefix='')
@@ -48,7 +48,7 @@ def link(structure: Structure) -> Plan:
         by_id=drafts.by_id,
         by_path={node.id: node.index for node in plan_nodes},
         tracks_members=any(_can_cancel(node, nodes) for node in nodes),
-        tracks_threads=any(isinstance(node.node, Fork) and node.node.limit is not None for node in nodes),
+        tracks_threads=any(node.kind is Kind.MAP and node.node.limit is not None for node in nodes),
     )
 
 
@@ -92,7 +92,7 @@ class _Drafts:
             if isinstance(node, SubgraphStep):
                 self._enter(self.nodes[self.by_id[scope, node_id]], node)
 
-    def _enter(self, call: _Draft, step: SubgraphStep) -> None:
+    def _enter(self, call: _Draft, step: SubgraphStep[Any, Any, Any, Any]) -> None:
         """Put a subgraph between a node and what it leads to."""
         outer = call.edges
         self.add(step.graph, scope=call.index, prefix=f'{call.id}/')
@@ -156,13 +156,11 @@ def _reached_joins(nodes: list[_Draft]) -> _Reached:
     while pending:
         index = pending.pop()
         for source in sources[index]:
-            out = leaving[source] | arriving[index]
-            if out != leaving[source]:
-                leaving[source] = out
-                new = (out & ~ended[source]) | own[source]
-                if new != arriving[source]:
-                    arriving[source] = new
-                    pending.append(source)
+            leaving[source] |= arriving[index]
+            reached = (leaving[source] & ~ended[source]) | own[source]
+            if reached != arriving[source]:
+                arriving[source] = reached
+                pending.append(source)
     return _Reached(arriving, leaving)
 
 

@@ -89,9 +89,9 @@ class _Lowering:
                     passed.append(item)
                 case DestinationMarker():
                     self._edges[source].append(Path((*passed, item)))
-                    return
+                    return None
                 case MapMarker():
-                    fork = Fork(item.fork_id, True, item.downstream_join_id, item.limit)
+                    fork: Fork[object, object] = Fork(item.fork_id, True, item.downstream_join_id, item.limit)
                     return self._fork(source, passed, fork, (Path(tuple(path.items[position + 1 :])),))
                 case BroadcastMarker():
                     return self._fork(source, passed, Fork(item.fork_id, False), tuple(item.paths))

@@ -1,7 +1,7 @@
 """The plan: what a run needs to know of a graph, in the shape in which it is needed.
 
-Nodes are numbered, subgraphs are laid out flat, and for each place where a token can stand it is known which joins can be
-reached from there. Places that agree in this form a *class*; a run counts tokens by class, not by node.
+Nodes are numbered, subgraphs are laid out flat, and for each place where a token can stand it is known which joins can
+be reached from there. Places that agree in this form a *class*; a run counts tokens by class, not by node.
 """
 
 from __future__ import annotations

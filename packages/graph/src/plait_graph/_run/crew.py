@@ -1,8 +1,8 @@
 """Where bodies run when more than one is under way: tasks of the event loop, one for each worker.
 
 Two crews do the same. `AnyioCrew` works on every backend. On asyncio a task of an anyio group costs about five times an
-asyncio task, and the difference is most of what a map of short steps costs, so `AsyncioCrew` uses the loop's own tasks there.
-Neither ever cancels the code that uses a run: a crew's tasks are beside it, not below it.
+asyncio task, and the difference is most of what a map of short steps costs, so `AsyncioCrew` uses the loop's own tasks
+there. Neither ever cancels the code that uses a run: a crew's tasks are beside it, not below it.
 """
 
 from __future__ import annotations

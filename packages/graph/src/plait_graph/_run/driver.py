@@ -1,9 +1,9 @@
 """The driver: the one place that awaits.
 
-It runs step bodies, tells the scheduler what came of them, and carries out the answers. As long as one task alone is under
-way its body is awaited in place. Otherwise bodies go to workers, which take the oldest task that is ready when they have
-finished one; new workers are started by those that start to work, so that their number doubles while bodies wait for
-something, and stays small while they do not.
+It runs step bodies, tells the scheduler what came of them, and carries out the answers. As long as one task alone is
+under way its body is awaited in place. Otherwise bodies go to workers, which take the oldest task that is ready when
+they have finished one; new workers are started by those that start to work, so that their number doubles while bodies
+wait for something, and stays small while they do not.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from plait_graph import events
 from plait_graph._run.crew import CANCELLED, AnyioCrew, AsyncioCrew, make_crew
 from plait_graph._run.failures import ErrorMode, raise_failures
 from plait_graph._run.isolation import as_coroutine, resume
-from plait_graph._run.machine import CancelTask, CloseSource, Ended, PullItem
+from plait_graph._run.machine import CancelTask, CloseSource, Ended, Failed, PullItem
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Region, Task
 from plait_graph.exceptions import GraphRuntimeError
 from plait_graph.id_types import NodeID, TaskID
 from plait_graph.step import Step, StepContext, make_context
 
+_COROUTINE: Any = CoroutineType
 _PULLS_WITHOUT_PAUSE = 64
 """How many items are read from an asynchronous source before other tasks get their turn."""
 
@@ -68,20 +69,11 @@ class Driver:
         scheduler.begin(inputs)
         await self._run_alone()
         if scheduler.outcome is None:
-            async with make_crew() as crew:
-                self._crew = crew
-                try:
-                    self._carry_out()
-                    self._recruit(2)
-                    while self._active:
-                        await crew.wait()
-                except BaseException:
-                    await self.stop()
-                    raise
+            await self._run_together()
         outcome = scheduler.outcome
         if isinstance(outcome, Ended):
             return outcome.value
-        raise_failures(scheduler.errors, errors)
+        return raise_failures(scheduler.errors, errors)
 
     async def _run_alone(self) -> None:
         """Await bodies in place as long as there is one task and no more."""
@@ -90,8 +82,8 @@ class Driver:
         while task is not None:
             env, context = task.region.env, base.copy()
             try:
-                body = task.node.node.call(make_context(env.state, env.deps, task.inputs, task, self))
-                if type(body) is not CoroutineType:
+                body: Any = task.node.node.call(make_context(env.state, env.deps, task.inputs, task, self))
+                if type(body) is not _COROUTINE:
                     body = as_coroutine(body)
                 try:
                     waiting_for = context.run(body.send, None)
@@ -99,7 +91,7 @@ class Driver:
                     value = stop.value
                 else:
                     value = await resume(context, body, waiting_for)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 # the user's own, handed on
                 scheduler.fail(task, error)
                 return
             except BaseException as error:
@@ -127,6 +119,16 @@ class Driver:
 
     # Workers
 
+    async def _run_together(self) -> None:
+        """Let workers do what there is to do, and wait for them."""
+        async with make_crew() as crew:
+            self._crew = crew
+            try:
+                await self.wait_idle()
+            except BaseException:
+                await self.stop()
+                raise
+
     async def _work(self) -> None:
         """Do one task after the other, until none is ready."""
         self._unstarted -= 1
@@ -142,8 +144,21 @@ class Driver:
                     self._carry_out()
                 if scheduler.shown:
                     self._notify()
+        except BaseException as error:
+            if self.crew.is_outer(error):
+                raise
+            self._crash(error)
         finally:
             self._end_activity()
+
+    def _crash(self, error: BaseException) -> None:
+        """End the run by what came out of a listener, or of a function on an edge that asks to stop the program."""
+        scheduler = self.scheduler
+        self.listener = scheduler.listener = None  # it has failed, or is not to be told half of what happened
+        scheduler.errors.append(error)
+        scheduler.stop(Failed(scheduler.errors))
+        self._carry_out()
+        self._notify()
 
     async def _do(self, task: Task) -> None:
         """Run the body of a task and report what came of it."""
@@ -175,7 +190,7 @@ class Driver:
         self, task: Task, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any], own: Context
     ) -> Any:
         """Call a plain function in a worker thread, and await on the loop what it gives if that can be awaited."""
-        value = await anyio.to_thread.run_sync(own.run, _call_plain, step, context, abandon_on_cancel=step.abandon)
+        value = await anyio.to_thread.run_sync(_call_plain, own, step, context, abandon_on_cancel=step.abandon)
         if inspect.isawaitable(value):
             value = await self.crew.run_body(task, own, as_coroutine(value))
         return value
@@ -230,10 +245,17 @@ class Driver:
         except BaseException as error:
             if crew.is_outer(error):
                 raise
-            scheduler.broken(region, error)
+            failure = error
+            self._guarded(lambda: scheduler.broken(region, failure))
         finally:
-            self._follow_up()
+            self._guarded(self._follow_up)
             self._end_activity()
+
+    def _guarded(self, report: Callable[[], None]) -> None:
+        try:
+            report()
+        except BaseException as error:  # noqa: BLE001 # a listener's; raised where the run is awaited
+            self._crash(error)
 
     async def _read_all(self, region: Region, reader: _Reader) -> None:
         scheduler = self.scheduler
@@ -390,9 +412,9 @@ class _Reader:
         self._is_wanted = False
 
 
-def _call_plain(step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any]) -> Any:
+def _call_plain(own: Context, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any]) -> Any:
     try:
-        return step.call(context)
+        return own.run(step.call, context)
     except StopIteration as error:  # no future and no coroutine can carry it
         raise RuntimeError(f'step {step.id!r} raised StopIteration') from error
 
@@ -407,8 +429,8 @@ def _is_spontaneous(error: BaseException) -> bool:
 
 def _cancelled_from_within(task: Task, error: BaseException) -> GraphRuntimeError:
     result = GraphRuntimeError(
-        f'Step {task.node.id!r} ended with a cancellation that nobody asked for: it awaited something that was cancelled. '
-        f'Catch CancelledError there if that is expected.'
+        f'Step {task.node.id!r} ended with a cancellation that nobody asked for: it awaited something that was '
+        f'cancelled. Catch CancelledError there if that is expected.'
     )
     result.__cause__ = error
     return result

@@ -23,11 +23,9 @@ class Evaluator:
 
     def choose(self, decision: Decision[Any, Any, Any], value: Any) -> int | None:
         """The first branch that accepts a value, by its position."""
-        position = 0
-        for branch in decision.branches:
+        for position, branch in enumerate(decision.branches):
             if branch.accepts(value):
                 return position
-            position += 1
         return None
 
     def initial(self, join: Join[Any, Any, Any, Any]) -> Any:

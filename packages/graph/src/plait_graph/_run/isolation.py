@@ -44,7 +44,7 @@ def resume(context: Context, body: Coroutine[Any, Any, Any], waiting_for: Any) -
         except GeneratorExit:
             context.run(body.close)
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 # thrown into the body
             step: Any = body.throw
             sent = error
         else:

@@ -1,7 +1,7 @@
 """Joins at work: opening, folding, folding in order, firing, and cancelling what has lost.
 
-A join opens when the first value reaches it in a run of its parent fork, and fires when no other token of that run stands
-where the join can still be reached.
+A join opens when the first value reaches it in a run of its parent fork, and fires when no other token of that run
+stands where the join can still be reached.
 """
 
 from __future__ import annotations
@@ -213,7 +213,9 @@ def retire(machine: Machine, join: OpenJoin) -> None:
 def _cancel_losers(machine: Machine, join: OpenJoin) -> None:
     """Take away all tokens of the join's run from which the join can still be reached."""
     blocking = join.node.blocking
-    kept = [move for move in machine.moves if not (1 << move[0].arriving & blocking and _is_below(move[2], join.region))]
+    kept = [
+        move for move in machine.moves if not (1 << move[0].arriving & blocking and _is_below(move[2], join.region))
+    ]
     machine.moves.clear()
     machine.moves.extend(kept)
     for region in _regions(join.region):

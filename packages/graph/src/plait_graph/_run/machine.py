@@ -1,8 +1,8 @@
 """The state of a run, and the moves that everything else is made of.
 
-Plain data and plain functions: no event loop, clock, thread or I/O. A value that moves is kept in `moves` until it rests as
-a token: at a step, at a join, or, if the run is watched, at any node. Tokens that rest are counted; moves are not, since all
-of them have come to rest before the token that caused them is taken away.
+Plain data and plain functions: no event loop, clock, thread or I/O. A value that moves is kept in `moves` until it
+rests as a token: at a step, at a join, or, if the run is watched, at any node. Tokens that rest are counted; moves are
+not, since all of them have come to rest before the token that caused them is taken away.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Machine:
         self.is_careful = watched or listener is not None or plan.tracks_members
         """Whether even a step from one node to the next has to be noted."""
         self.counts = Counts(plan.tracks_threads)
-        self.next_id = 1
+        self.next_id: int = 1
         self.ready: deque[Task | Batch] = deque()
         self.running: dict[int, Task] = {}
         self.cancelled: set[int] = set()
@@ -211,7 +211,7 @@ class Machine:
         """Call a user's function; what it raises is a failure of the node, and the result then `FAILED`."""
         try:
             return function(*args)
-        except Exception as error:  # the user's own, handed on
+        except Exception as error:  # noqa: BLE001 # the user's own, handed on
             self.fail_at(node, region, index, visit, error, what)
             return FAILED
 

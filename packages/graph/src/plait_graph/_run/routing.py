@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 from plait_graph._compile.plan import Kind, PlanEdge, PlanNode
 from plait_graph._run import joins
@@ -34,15 +34,13 @@ def _decide(machine: Machine, node: PlanNode, value: Any, region: Region, index:
         machine.pass_on(node, edge, value, region, index, visit)
 
 
-def choose(
-    machine: Machine, node: PlanNode, value: Any, region: Region, index: int, visit: int
-) -> PlanEdge | None:
+def choose(machine: Machine, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> PlanEdge | None:
     """The edge of the first branch of a decision that accepts a value; nothing if that has failed."""
     try:
         branch = machine.evaluator.choose(node.node, value)
         if branch is not None:
             return node.edges[branch]
-    except Exception as error:  # the user's own, handed on
+    except Exception as error:  # noqa: BLE001 # the user's own, handed on
         machine.fail_at(node, region, index, visit, error, 'a branch of decision')
         return None
     fault = GraphRuntimeError(
@@ -80,13 +78,22 @@ def _enter(machine: Machine, node: PlanNode, value: Any, region: Region, index: 
         (step.map_deps, region.env.deps),
         (step.map_inputs, value),
     ):
+        result = same
         if function is not None:
-            same = machine.evaluate(
-                node, region, index, visit, 'a mapping into subgraph', machine.evaluator.apply, function, region.env, value
+            result = machine.evaluate(
+                node,
+                region,
+                index,
+                visit,
+                'a mapping into subgraph',
+                machine.evaluator.apply,
+                function,
+                region.env,
+                value,
             )
-            if same is FAILED:
+            if result is FAILED:
                 return
-        mapped.append(same)
+        mapped.append(result)
     state, deps, inputs = mapped
     child = machine.region(node, region, index, visit, Environment(state, deps))
     machine.go_on(node, inputs, child, 0, visit)
@@ -95,19 +102,23 @@ def _enter(machine: Machine, node: PlanNode, value: Any, region: Region, index: 
 # Values that say themselves where to go
 
 
-def route(machine: Machine, task: Task, value: Any) -> None:
+Routed: TypeAlias = End[Any] | StepNode[Any, Any] | JoinNode[Any, Any] | BaseNode[Any, Any, Any]
+
+
+def route(machine: Machine, task: Task, value: Routed) -> None:
     """Let a node that was returned say where to go."""
     node, region, index, visit = task.node, task.region, task.index, task.visit
+    inputs: Any
     match value:
-        case End():
-            finish_graph(machine, value.data, region, task)
+        case End(data=data):
+            finish_graph(machine, data, region, task)
             return
-        case StepNode():
-            name, inputs = value.step.id, value.inputs
-        case JoinNode():
-            name, inputs = NodeID(value.join.id), value.inputs
+        case StepNode(step=step, inputs=inputs):
+            name = step.id
+        case JoinNode(join=join, inputs=inputs):
+            name = join.id
         case BaseNode():
-            name, inputs = NodeID(type(value).get_node_id()), value
+            name, inputs = NodeID(value.get_node_id()), value
         case _:
             machine.fail_at(
                 node,
@@ -188,7 +199,7 @@ def _map(machine: Machine, node: PlanNode, value: Any, region: Region, index: in
 
 def _fault_of_source(node: PlanNode, value: Any) -> str | None:
     if isinstance(value, str | bytes | bytearray | Mapping):
-        kind = type(value).__name__
+        kind = type(cast(object, value)).__name__
         return (
             f'Cannot map a {kind} at {node.id!r}: {_short(value)}. Its parts are rarely what is meant; if they are, '
             f'say so with .transform(lambda ctx: list(ctx.inputs)) before .map().'

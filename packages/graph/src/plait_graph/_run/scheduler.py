@@ -1,22 +1,21 @@
 """The scheduler: it is told what happened, and answers what to do next.
 
 A synchronous state machine. What is to be started waits in `ready` (see `take`), what else is to be done is appended to
-`commands`, the result is in `outcome`. Every method is one event; between two events the whole state is at rest and can be
-taken as plain data (see `snapshot`).
+`commands`, the result is in `outcome`. Every method is one event; between two events the whole state is at rest and can
+be taken as plain data (see `snapshot`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from plait_graph import events
-from plait_graph._compile.plan import Kind, Plan, PlanNode
+from plait_graph._compile.plan import Kind, PlanNode
 from plait_graph._run import joins, routing, sources
-from plait_graph._run.evaluator import EXHAUSTED, Evaluator
+from plait_graph._run.evaluator import EXHAUSTED
 from plait_graph._run.machine import FAILED, Ended, Failed, Machine, Shown
-from plait_graph._run.tokens import Batch, Environment, OpenJoin, Region, Task
-
+from plait_graph._run.tokens import Batch, OpenJoin, Region, Task
 
 _DECISION, _END = Kind.DECISION, Kind.END  # members of an enumeration are slow to get
 
@@ -54,21 +53,23 @@ class Scheduler(Machine):
         """A worker is free: the oldest task that is ready, or nothing if there is none or no more may run at once."""
         ready = self.ready
         while ready and (self.max_concurrency is None or len(self.running) < self.max_concurrency):
-            task = ready[0]
-            if type(task) is Batch:
-                task = self._take_from(task)
-                if task is None:
-                    continue
-            else:
-                ready.popleft()
-                if self.cancelled and task.id in self.cancelled:
-                    self.cancelled.discard(task.id)
-                    continue
+            head = ready[0]
+            task = self._take_from(head) if isinstance(head, Batch) else self._take_first(head)
+            if task is None:
+                continue
             self.running[task.id] = task
             if self.listener is not None:
                 self.listener(events.StepStarted(task.node.id, task.task_id, task.fork_stack, task.inputs))
             return task
         return None
+
+    def _take_first(self, task: Task) -> Task | None:
+        """The first task that is ready, unless it was cancelled."""
+        self.ready.popleft()
+        if self.cancelled and task.id in self.cancelled:
+            self.cancelled.discard(task.id)
+            return None
+        return task
 
     def _take_from(self, batch: Batch) -> Task | None:
         """The next item of a map as a task of its own."""
@@ -94,7 +95,7 @@ class Scheduler(Machine):
             self.ready.append(successor)
 
     def proceed(self, task: Task, value: Any) -> Task | None:
-        """The only task there is gave a value: the task that it leads to, if that is the only one and can start at once.
+        """The only task there is gave a value: the task that it leads to, if there is one and can start at once.
 
         The same as `finish` and `take`, for the case that nothing else is under way.
         """
@@ -113,7 +114,7 @@ class Scheduler(Machine):
         self.ready.appendleft(task)
 
     def _step_on(self, task: Task, value: Any) -> Task | None:
-        """Let a step's value go where it goes; gives the next task if it is that of a step and no count changes by it."""
+        """Let a step's value go where it goes; gives the next step's task if no count changes on the way."""
         node = task.node
         target = self.nodes[node.straight] if node.straight >= 0 else self._go_past_decisions(task, value)
         if target is None:

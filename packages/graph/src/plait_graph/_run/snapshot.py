@@ -1,7 +1,8 @@
 """A run as plain data, and back.
 
-A snapshot is taken between two events. It is made of dictionaries, lists, strings and numbers, and of copies of the user's
-values; it shares nothing with the run. What can be worked out from the tokens, the counts above all, is not in it.
+A snapshot is taken between two events. It is made of dictionaries, lists, strings and numbers, and of copies of the
+user's values; it shares nothing with the run. What can be worked out from the tokens, the counts above all, is not in
+it.
 
 A map that pulls from an iterator is kept as what it was given and how many items it has pulled. An iterator or an
 asynchronous source cannot be copied: it is given again when the run is restored.
@@ -10,7 +11,7 @@ asynchronous source cannot be copied: it is given again when the run is restored
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -32,8 +33,8 @@ Reopen = Callable[[str, int], Any]
 def snapshot(scheduler: Scheduler) -> Data:
     """The state of a run as plain data.
 
-    Tasks that run are among it: who restores it decides whether they are still running (`restore`) or are to be run again
-    (`restore` and then `requeue`).
+    Tasks that run are among it: who restores it decides whether they are still running (`restore`) or are to be run
+    again (`restore` and then `requeue`).
 
     Raises:
         GraphRuntimeError: A user's value cannot be copied.
@@ -124,9 +125,10 @@ def _region(scheduler: Scheduler, region: Region) -> Data:
 
 
 def _source(source: Source) -> Data:
-    is_copyable = not source.is_async and not isinstance(source.value, Iterator)
+    value: Any = source.value
+    is_copyable = not source.is_async and not isinstance(value, Iterator)
     return {
-        'value': [source.value] if is_copyable and not source.exhausted else None,
+        'value': [value] if is_copyable and not source.exhausted else None,
         'is_async': source.is_async,
         'limit': source.limit,
         'pulled': source.pulled,
@@ -183,9 +185,7 @@ def _outcome(scheduler: Scheduler) -> Data | None:
 
 
 class _Restoring:
-    def __init__(
-        self, plan: Plan, data: Data, evaluator: Evaluator, env: Environment, reopen: Reopen | None
-    ):
+    def __init__(self, plan: Plan, data: Data, evaluator: Evaluator, env: Environment, reopen: Reopen | None):
         self._plan = plan
         self._data = data
         self._reopen = reopen
@@ -215,7 +215,8 @@ class _Restoring:
         index = self._plan.by_path.get(node_id)  # pyright: ignore[reportArgumentType] # ids are strings in data
         if index is None:
             raise GraphRuntimeError(
-                f'The snapshot has node {node_id!r}, which is not in the graph. Restore it with the graph it was made of.'
+                f'The snapshot has node {node_id!r}, which is not in the graph. '
+                f'Restore it with the graph that it was made of.'
             )
         return self._plan.nodes[index]
 
@@ -248,7 +249,7 @@ class _Restoring:
         source.value = data['value'][0] if data['value'] is not None else self._open_again(region, source)
         if not source.is_async:
             skipped = 0 if data['value'] is None else source.pulled
-            iterator = iter(source.value)
+            iterator: Iterator[Any] = iter(source.value)
             next(islice(iterator, skipped, skipped), None)
             source.iterator = iterator
         self._scheduler.counts.place(region, region.node.leaving, SOURCE_THREAD)
@@ -259,8 +260,8 @@ class _Restoring:
                 f'Map {region.node.id!r} was reading an iterator, which a snapshot cannot keep. '
                 f'Give reopen= to go on behind its first {source.pulled} items, or map a list.'
             )
-        value = self._reopen(region.node.id, source.pulled)
-        return islice(value, source.pulled, None) if isinstance(value, Iterable) else _skip(value, source.pulled)
+        value: Any = self._reopen(region.node.id, source.pulled)
+        return _skip(value, source.pulled) if source.is_async else islice(value, source.pulled, None)
 
     def _joins(self, data: Data) -> None:
         region = self._regions[data['id']]
@@ -314,12 +315,10 @@ class _Restoring:
             self._scheduler.outcome = Failed(self._scheduler.errors)
 
 
-async def _skip(value: Any, count: int) -> Any:
+async def _skip(value: AsyncIterable[Any], count: int) -> AsyncIterator[Any]:
     """An asynchronous source without its first items."""
     async for item in value:
         if count:
             count -= 1
         else:
             yield item
-
-

@@ -1,6 +1,7 @@
 """Runs for callers that do not await.
 
-Uses the event loop of the thread, and keeps it. Where a loop already runs, as in a notebook, the run goes to another thread.
+Uses the event loop of the thread, and keeps it. Where a loop already runs, as in a notebook, the run goes to another
+thread.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def run_sync(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with start_blocking_portal(backend='asyncio') as portal:
             return portal.call(start)
     loop = _own_loop()
-    # The runner is asked for its handling of Ctrl-C, which cancels the run instead of interrupting whatever the loop does;
-    # it is not closed, as the loop is not its own.
+    # The runner is asked for its handling of Ctrl-C, which cancels the run instead of interrupting whatever the loop
+    # does; # it is not closed, as the loop is not its own.
     return asyncio.Runner(loop_factory=lambda: loop).run(start())
 
 

@@ -1,8 +1,9 @@
 """Tokens, the fork runs that they are in, and the counts that move with them.
 
-A token is whatever may still lead somewhere: a task that waits or runs, items that a map has still to start, a join that is
-open. A *region* is one run of a fork. It counts, by class of place, the tokens in it; a region that is inside of it counts
-as one token for each class that occurs there. So a move costs the depth of nesting at most, and mostly nothing.
+A token is whatever may still lead somewhere: a task that waits or runs, items that a map has still to start, a join
+that is open. A *region* is one run of a fork. It counts, by class of place, the tokens in it; a region that is inside
+of it counts as one token for each class that occurs there. So a move costs the depth of nesting at most, and mostly
+nothing.
 
 Knows nothing of what nodes do.
 """
