@@ -138,7 +138,7 @@ class Side:
         else:
             errors = [] if outcome is None else [_first_words(error) for error in outcome.errors]
             _same(('failed', errors), (kind, [_first_words(value)]), 'the outcome')
-        if not interpreter.tokens:
+        if not interpreter.tokens and not interpreter.moving:
             _same(self.scheduler.root.counts, {}, 'what is left')
             _same(self.scheduler.root.present, 0, 'what is left')
         fired = [(event.join_id, event.fork_stack[-1].node_run_id) for event in self.events if isinstance(event, JoinFired)]

@@ -142,7 +142,6 @@ class Interpreter:
 
     def _end(self, kind: str, value: Any) -> None:
         self.outcome = kind, value
-        self.moving = []
         if self.outer is not None:
             above, token = self.outer
             if kind == 'failed':
