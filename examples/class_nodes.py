@@ -19,7 +19,7 @@ class Insert(BaseNode[Stock, None, str]):
 
     coins: int
 
-    async def run(self, ctx: GraphRunContext[Stock]) -> Vend | Annotated[Refuse, Edge("too little")]:
+    async def run(self, ctx: GraphRunContext[Stock]) -> Vend | Annotated[Refuse, Edge('too little')]:
         ctx.state.coins += self.coins
         return Vend() if ctx.state.coins >= 3 else Refuse(missing=3 - ctx.state.coins)
 
@@ -29,14 +29,14 @@ class Refuse(BaseNode[Stock, None, str]):
     missing: int
 
     async def run(self, ctx: GraphRunContext[Stock]) -> Insert:
-        print(f"{self.missing} more, please")
+        print(f'{self.missing} more, please')
         return Insert(self.missing)
 
 
 @dataclass
 class Vend(BaseNode[Stock, None, str]):
     async def run(self, ctx: GraphRunContext[Stock]) -> End[str]:
-        return End("a cup of tea")
+        return End('a cup of tea')
 
 
 g = GraphBuilder(state_type=Stock, input_type=int, output_type=str)
@@ -56,7 +56,7 @@ g.add(
 )
 graph = g.build()
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     print(graph.run_sync(state=Stock(), inputs=1))
     print(graph)
 

@@ -20,7 +20,7 @@ g = GraphBuilder(state_type=Budget, input_type=list[int], output_type=list[str])
 async def fetch(ctx: StepContext[Budget, None, int]) -> str:
     await asyncio.sleep(ctx.inputs / 100)
     ctx.state.fetched += 1
-    return f"page {ctx.inputs}"
+    return f'page {ctx.inputs}'
 
 
 def until_enough(ctx: ReducerContext[Budget, None], pages: list[str], page: str) -> list[str]:
@@ -30,7 +30,7 @@ def until_enough(ctx: ReducerContext[Budget, None], pages: list[str], page: str)
     return pages
 
 
-enough = g.join(until_enough, initial_factory=list[str], node_id="enough")
+enough = g.join(until_enough, initial_factory=list[str], node_id='enough')
 
 g.add(
     g.edge_from(g.start_node).map().to(fetch),
@@ -39,10 +39,10 @@ g.add(
 )
 graph = g.build()
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     budget = Budget(pages=2)
     print(graph.run_sync(state=budget, inputs=[900, 2, 800, 0, 700]))
-    print("fetched:", budget.fetched)
+    print('fetched:', budget.fetched)
 
 # Prints:
 # ['page 0', 'page 2']

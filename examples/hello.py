@@ -7,12 +7,12 @@ g = GraphBuilder(input_type=str, output_type=str)
 
 @g.step
 async def greet(ctx: StepContext[None, None, str]) -> str:
-    return f"hello, {ctx.inputs}"
+    return f'hello, {ctx.inputs}'
 
 
 @g.step
 async def shout(ctx: StepContext[None, None, str]) -> str:
-    return f"{ctx.inputs.upper()}!"
+    return f'{ctx.inputs.upper()}!'
 
 
 g.add(
@@ -22,8 +22,8 @@ g.add(
 )
 graph = g.build()
 
-if __name__ == "__main__":
-    print(graph.run_sync(inputs="Ada"))
+if __name__ == '__main__':
+    print(graph.run_sync(inputs='Ada'))
 
 # Prints:
 # HELLO, ADA!

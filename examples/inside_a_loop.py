@@ -24,11 +24,11 @@ graph = g.build()
 
 async def cell_of_a_notebook() -> None:
     print(graph.run_sync(inputs=21))  # waits, and blocks this loop meanwhile
-    print("in another thread:", "MainThread" not in threads)
+    print('in another thread:', 'MainThread' not in threads)
     print(await graph.run(inputs=4))  # better, where one can await
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     asyncio.run(cell_of_a_notebook())
 
 # Prints:

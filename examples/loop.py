@@ -22,9 +22,9 @@ async def collatz(ctx: StepContext[Log, None, int]) -> int:
 
 
 is_one = (
-    g.decision(node_id="is_one")
-    .branch(g.match(int, matches=lambda value: value == 1).label("yes").to(g.end_node))
-    .branch(g.match(int).label("not yet").to(collatz))
+    g.decision(node_id='is_one')
+    .branch(g.match(int, matches=lambda value: value == 1).label('yes').to(g.end_node))
+    .branch(g.match(int).label('not yet').to(collatz))
 )
 
 g.add(
@@ -33,9 +33,9 @@ g.add(
 )
 graph = g.build()
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     log = Log([])
-    print(graph.run_sync(state=log, inputs=6), "after", log.seen)
+    print(graph.run_sync(state=log, inputs=6), 'after', log.seen)
 
 # Prints:
 # 1 after [6, 3, 10, 5, 16, 8, 4, 2]

@@ -20,7 +20,7 @@ async def measure(ctx: StepContext[None, None, str]) -> int:
     return len(ctx.inputs)
 
 
-lengths = g.join(reduce_list_append, initial_factory=list[int], node_id="lengths")
+lengths = g.join(reduce_list_append, initial_factory=list[int], node_id='lengths')
 
 g.add(
     g.edge_from(g.start_node).map().to(measure),
@@ -34,17 +34,17 @@ def listen(event: RunEvent) -> None:
     """Is called on the event loop, so it should be quick."""
     match event:
         case Emitted(event=Halfway(name)):
-            print("halfway through", name)
+            print('halfway through', name)
         case JoinFired(join_id, output=output):
-            print(join_id, "has", output)
+            print(join_id, 'has', output)
         case RunFinished():
-            print("finished")
+            print('finished')
         case _:
             pass  # steps that start and finish
 
 
-if __name__ == "__main__":
-    graph.run_sync(inputs=["warp", "weft"], on_event=listen)
+if __name__ == '__main__':
+    graph.run_sync(inputs=['warp', 'weft'], on_event=listen)
 
 # Prints:
 # halfway through warp

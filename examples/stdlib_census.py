@@ -1,7 +1,7 @@
 """A census of Python's standard library: maps inside of a map, steps in threads, a decision, and two joins.
 
     python examples/stdlib_census.py                  # all of the standard library of this Python
-    python examples/stdlib_census.py --packages 5     # only its five largest packages
+    python examples/stdlib_census.py --packages 5     # only the first five of its packages
     python examples/stdlib_census.py --path src       # your own code instead
 
 The graph finds the packages, maps over them, maps over the modules of each, parses every module off the event loop,
@@ -20,6 +20,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from rich import box
@@ -31,8 +32,8 @@ from rich.table import Table
 from plait_graph import Graph, GraphBuilder, StepContext, reduce_list_append
 from plait_graph.events import Emitted, RunEvent
 
-NOT_THE_LIBRARY = {"site-packages", "dist-packages", "__pycache__"}
-TEST_FOLDERS = {"test", "tests", "idle_test"}
+NOT_THE_LIBRARY = {'site-packages', 'dist-packages', '__pycache__'}
+TEST_FOLDERS = {'test', 'tests', 'idle_test'}
 ROWS_SHOWN = 20
 
 
@@ -45,7 +46,7 @@ class Request:
 
     root: Path
     packages: int | None
-    """Only so many packages, the largest ones; `None` for all."""
+    """Only so many packages, the first ones by name; `None` for all."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Broken:
 class Row:
     """What is known of one module, or of a package when its modules have been folded in."""
 
-    package: str = ""
+    package: str = ''
     files: int = 0
     lines: int = 0
     classes: int = 0
@@ -97,7 +98,7 @@ class Row:
     async_functions: int = 0
     tests: int = 0
     broken: list[str] = field(default_factory=list[str])
-    longest: tuple[int, str] = (0, "")
+    longest: tuple[int, str] = (0, '')
 
     def add(self, other: Row) -> None:
         self.package = other.package
@@ -134,12 +135,11 @@ class PackageDone:
 
 
 def build_graph() -> Graph[None, None, Request, list[Row]]:
-    g = GraphBuilder(name="stdlib census", input_type=Request, output_type=list[Row])
+    g = GraphBuilder(name='stdlib census', input_type=Request, output_type=list[Row])
 
-    @g.step(label="find packages")
+    @g.step(label='find packages')
     def find_packages(ctx: StepContext[None, None, Request]) -> list[Package]:
-        packages = sorted(packages_in(ctx.inputs.root), key=lambda package: -len(package.modules))
-        packages = packages[: ctx.inputs.packages]
+        packages = list(islice(packages_in(ctx.inputs.root), ctx.inputs.packages))
         ctx.emit(Found(len(packages), sum(len(package.modules) for package in packages)))
         return packages
 
@@ -148,7 +148,7 @@ def build_graph() -> Graph[None, None, Request, list[Row]]:
     def parse(ctx: StepContext[None, None, Module]) -> Parsed | ParsedTest | Broken:
         module = ctx.inputs
         source = module.path.read_bytes()
-        lines = source.count(b"\n")
+        lines = source.count(b'\n')
         try:
             tree = ast.parse(source)
         except (SyntaxError, ValueError, RecursionError) as error:
@@ -160,47 +160,47 @@ def build_graph() -> Graph[None, None, Request, list[Row]]:
         ctx.emit(Counted(ctx.inputs.module))
         return measured(ctx.inputs)
 
-    @g.step(label="count tests")
+    @g.step(label='count tests')
     def count_tests(ctx: StepContext[None, None, ParsedTest]) -> Row:
         ctx.emit(Counted(ctx.inputs.module))
         row = measured(ctx.inputs)
-        row.tests = sum(name.startswith("test") for name in function_names(ctx.inputs.tree))
+        row.tests = sum(name.startswith('test') for name in function_names(ctx.inputs.tree))
         return row
 
-    @g.step(label="note what is broken")
+    @g.step(label='note what is broken')
     async def note_broken(ctx: StepContext[None, None, Broken]) -> Row:
         broken = ctx.inputs
         ctx.emit(Counted(broken.module))
         return Row(
-            broken.module.package, files=1, lines=broken.lines, broken=[f"{broken.module.path.name}: {broken.reason}"]
+            broken.module.package, files=1, lines=broken.lines, broken=[f'{broken.module.path.name}: {broken.reason}']
         )
 
     # Its parent is the closest fork, the map over modules: it folds once for each package.
-    package_row = g.join(add_row, initial_factory=Row, node_id="package_row", preferred_parent_fork="closest")
+    package_row = g.join(add_row, initial_factory=Row, node_id='package_row', preferred_parent_fork='closest')
 
-    @g.step(label="finish package")
+    @g.step(label='finish package')
     async def finish_package(ctx: StepContext[None, None, Row]) -> Row:
         ctx.emit(PackageDone(ctx.inputs.package))
         return ctx.inputs
 
     # Its parent is the map over packages: it folds once, when the last package is finished.
-    all_rows = g.join(reduce_list_append, initial_factory=list[Row], node_id="all_rows")
+    all_rows = g.join(reduce_list_append, initial_factory=list[Row], node_id='all_rows')
 
     what_is_it = (
-        g.decision(node_id="what_is_it", note="what did the parser say?")
-        .branch(g.match(Broken).label("not Python").to(note_broken))
-        .branch(g.match(ParsedTest).label("a test").to(count_tests))
-        .branch(g.match(Parsed).label("a module").to(measure))
+        g.decision(node_id='what_is_it', note='what did the parser say?')
+        .branch(g.match(Broken).label('not Python').to(note_broken))
+        .branch(g.match(ParsedTest).label('a test').to(count_tests))
+        .branch(g.match(Parsed).label('a module').to(measure))
     )
 
     g.add(
         g.edge_from(g.start_node).to(find_packages),
         g.edge_from(find_packages)
-        .label("each package")
-        .map(fork_id="packages", limit=4)
+        .label('each package')
+        .map(fork_id='packages', limit=4)
         .transform(lambda ctx: modules_of(ctx.inputs))
-        .label("each module")
-        .map(fork_id="modules", limit=4)
+        .label('each module')
+        .map(fork_id='modules', limit=4)
         .to(parse),
         g.edge_from(parse).to(what_is_it),
         g.edge_from(measure, count_tests, note_broken).to(package_row),
@@ -222,12 +222,12 @@ def add_row(package: Row, module: Row) -> Row:
 
 def packages_in(root: Path) -> Iterator[Package]:
     """The packages directly below a folder; modules that are in none make one of their own."""
-    single = sorted(path for path in root.glob("*.py") if path.is_file())
+    single = sorted(path for path in root.glob('*.py') if path.is_file())
     if single:
-        yield Package("(single modules)", root, single)
+        yield Package('(single modules)', root, single)
     for folder in sorted(path for path in root.iterdir() if path.is_dir() and path.name not in NOT_THE_LIBRARY):
         modules = [
-            path for path in sorted(folder.rglob("*.py")) if path.is_file() and not belongs_elsewhere(path, root)
+            path for path in sorted(folder.rglob('*.py')) if path.is_file() and not belongs_elsewhere(path, root)
         ]
         if modules:
             yield Package(folder.name, root, modules)
@@ -235,7 +235,7 @@ def packages_in(root: Path) -> Iterator[Package]:
 
 def belongs_elsewhere(path: Path, root: Path) -> bool:
     folders = path.relative_to(root).parent.parts
-    return any(folder in NOT_THE_LIBRARY or folder.startswith(".") for folder in folders)
+    return any(folder in NOT_THE_LIBRARY or folder.startswith('.') for folder in folders)
 
 
 def modules_of(package: Package) -> list[Module]:
@@ -243,11 +243,11 @@ def modules_of(package: Package) -> list[Module]:
 
 
 def is_test(path: Path) -> bool:
-    return path.name.startswith("test_") or not TEST_FOLDERS.isdisjoint(path.parts)
+    return path.name.startswith('test_') or not TEST_FOLDERS.isdisjoint(path.parts)
 
 
 def reason_of(error: Exception) -> str:
-    return f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) and error.lineno else str(error)
+    return f'line {error.lineno}: {error.msg}' if isinstance(error, SyntaxError) and error.lineno else str(error)
 
 
 def measured(parsed: Parsed) -> Row:
@@ -260,7 +260,7 @@ def measured(parsed: Parsed) -> Row:
                 row.functions += isinstance(node, ast.FunctionDef)
                 row.async_functions += isinstance(node, ast.AsyncFunctionDef)
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
-                row.longest = max(row.longest, (length, f"{parsed.module.path.stem}.{node.name}"))
+                row.longest = max(row.longest, (length, f'{parsed.module.path.stem}.{node.name}'))
     return row
 
 
@@ -274,7 +274,7 @@ def statements(tree: ast.AST) -> Iterator[ast.AST]:
     while pending:
         node = pending.pop()
         yield node
-        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for name in ('body', 'orelse', 'finalbody', 'handlers', 'cases'):
             inner = getattr(node, name, None)
             if isinstance(inner, list):
                 pending.extend(inner)
@@ -290,17 +290,17 @@ class Live:
         self.modules_found = 0
         self.modules_counted = 0
         self.progress = Progress(
-            TextColumn("[bold]{task.description:>9}"),
+            TextColumn('[bold]{task.description:>9}'),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[now]:20.20}"),
+            TextColumn('[dim]{task.fields[now]:20.20}'),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._packages = self.progress.add_task("packages", total=None, now="")
-        self._modules = self.progress.add_task("modules", total=None, now="")
+        self._packages = self.progress.add_task('packages', total=None, now='')
+        self._modules = self.progress.add_task('modules', total=None, now='')
 
     def __call__(self, event: RunEvent) -> None:
         if not isinstance(event, Emitted):
@@ -319,11 +319,11 @@ class Live:
 
 def show_table(console: Console, rows: list[Row], where: str) -> None:
     rows = sorted(rows, key=lambda row: -row.lines)
-    total, rest = total_of(rows, f"{len(rows)} in all"), total_of(rows[ROWS_SHOWN:], f"{len(rows) - ROWS_SHOWN} more")
+    total, rest = total_of(rows, f'{len(rows)} in all'), total_of(rows[ROWS_SHOWN:], f'{len(rows) - ROWS_SHOWN} more')
     is_wide = console.width >= 110
     table = Table(
-        title=f"What is in {escape(where)}",
-        title_justify="left",
+        title=f'What is in {escape(where)}',
+        title_justify='left',
         show_footer=True,
         box=box.SIMPLE,
         show_edge=False,
@@ -331,23 +331,23 @@ def show_table(console: Console, rows: list[Row], where: str) -> None:
         padding=(0, 1, 0, 0) if is_wide else 0,
     )
     cells = cells_of(total, is_wide)
-    table.add_column("package", footer=cells[0], no_wrap=True)
+    table.add_column('package', footer=cells[0], no_wrap=True)
     for name, footer in zip(
-        ("files", "lines", "classes", "defs", "async", "tests", "broken"), cells[1:-1], strict=True
+        ('files', 'lines', 'classes', 'defs', 'async', 'tests', 'broken'), cells[1:-1], strict=True
     ):
-        table.add_column(name, footer=footer, justify="right")
+        table.add_column(name, footer=footer, justify='right')
     table.add_column(
-        "longest function, in lines" if is_wide else "longest", footer=cells[-1], justify="left" if is_wide else "right"
+        'longest function, in lines' if is_wide else 'longest', footer=cells[-1], justify='left' if is_wide else 'right'
     )
     for row in [*rows[:ROWS_SHOWN], *([rest] if rest.files else [])]:
         table.add_row(*cells_of(row, is_wide))
-    console.print(table, "")
+    console.print(table, '')
     if total.longest[0]:
-        console.print(f"The longest function is {total.longest[1]}, with {total.longest[0]:,} lines.", highlight=False)
+        console.print(f'The longest function is {total.longest[1]}, with {total.longest[0]:,} lines.', highlight=False)
     if total.broken:
-        console.print(f"Files that are not Python {sys.version_info.major}:", highlight=False)
+        console.print(f'Files that are not Python {sys.version_info.major}:', highlight=False)
         for text in total.broken:
-            console.print(f"  {text}", markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
+            console.print(f'  {text}', markup=False, highlight=False, no_wrap=True, overflow='ellipsis')
 
 
 def total_of(rows: list[Row], name: str) -> Row:
@@ -361,20 +361,20 @@ def total_of(rows: list[Row], name: str) -> Row:
 def cells_of(row: Row, is_wide: bool) -> list[str]:
     counts = (row.files, row.lines, row.classes, row.functions, row.async_functions, row.tests, len(row.broken))
     length, name = row.longest
-    longest = f"{length:,}  {escape(name)}" if is_wide else f"{length:,}"
-    return [escape(row.package), *(f"{count:,}" if count else "-" for count in counts), longest if length else "-"]
+    longest = f'{length:,}  {escape(name)}' if is_wide else f'{length:,}'
+    return [escape(row.package), *(f'{count:,}' if count else '-' for count in counts), longest if length else '-']
 
 
 def show_diagram(console: Console, graph: Graph[None, None, Request, list[Row]], folder: Path) -> None:
-    picture = graph.render(title="A census of modules", direction="LR")
+    picture = graph.render(title='A census of modules', direction='LR')
     folder.mkdir(parents=True, exist_ok=True)
-    mermaid, page = folder / "stdlib_census.mmd", folder / "stdlib_census.md"
-    mermaid.write_text(f"{picture}\n", encoding="utf-8")
-    page.write_text(f"# The census graph\n\n```mermaid\n{picture}\n```\n", encoding="utf-8")
-    console.print("\n[bold]The graph, as Mermaid text[/bold]\n")
+    mermaid, page = folder / 'stdlib_census.mmd', folder / 'stdlib_census.md'
+    mermaid.write_text(f'{picture}\n', encoding='utf-8')
+    page.write_text(f'# The census graph\n\n```mermaid\n{picture}\n```\n', encoding='utf-8')
+    console.print('\n[bold]The graph, as Mermaid text[/bold]\n')
     console.print(picture, markup=False, highlight=False)
     console.print(
-        f"\nIt is in {shortest(mermaid)} (for https://mermaid.live) and in {shortest(page)} "
+        f'\nIt is in {shortest(mermaid)} (for https://mermaid.live) and in {shortest(page)} '
         f"(an editor's Markdown preview draws it).",
         highlight=False,
         soft_wrap=True,
@@ -392,7 +392,7 @@ def shortest(path: Path) -> str:
 def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     console = Console() if sys.stdout.isatty() else Console(width=120)
-    warnings.simplefilter("ignore")  # the parser warns of old escapes in the library's own tests
+    warnings.simplefilter('ignore')  # the parser warns of old escapes in the library's own tests
     graph = build_graph()
     live = Live(console)
     started = time.perf_counter()
@@ -402,70 +402,70 @@ def main(arguments: list[str] | None = None) -> int:
                 inputs=Request(options.path, options.packages), on_event=live, max_concurrency=options.threads
             )
     except KeyboardInterrupt:
-        console.print(f"Stopped after {live.modules_counted:,} of {live.modules_found:,} modules.", highlight=False)
+        console.print(f'Stopped after {live.modules_counted:,} of {live.modules_found:,} modules.', highlight=False)
         return 130
     if not rows:
-        return complain(f"there are no Python files in {options.path}. Name another folder with --path.")
+        return complain(f'there are no Python files in {options.path}. Name another folder with --path.')
     seconds = time.perf_counter() - started
     show_table(console, rows, where_of(options.path))
     show_diagram(console, graph, options.output)
     console.print(
-        f"{live.modules_counted:,} modules in {seconds:.1f} s, at most {options.threads} at a time.", highlight=False
+        f'{live.modules_counted:,} modules in {seconds:.1f} s, at most {options.threads} at a time.', highlight=False
     )
     return 0
 
 
 def where_of(path: Path) -> str:
     if path == standard_library():
-        return f"the standard library of Python {sys.version.split()[0]}"
+        return f'the standard library of Python {sys.version.split()[0]}'
     return shortest(path)
 
 
 def standard_library() -> Path:
-    return Path(sysconfig.get_path("stdlib"))
+    return Path(sysconfig.get_path('stdlib'))
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="stdlib_census",
+        prog='stdlib_census',
         description="Count what is in Python's standard library, with a graph that forks and joins.",
     )
-    parser.add_argument("--packages", type=whole_number, metavar="N", help="only the N packages with the most modules")
+    parser.add_argument('--packages', type=whole_number, metavar='N', help='only the first N packages, by name')
     parser.add_argument(
-        "--path", type=folder, default=standard_library(), metavar="DIR", help="count this folder instead"
+        '--path', type=folder, default=standard_library(), metavar='DIR', help='count this folder instead'
     )
     parser.add_argument(
-        "--threads", type=whole_number, default=8, metavar="N", help="how many steps run at a time (default: 8)"
+        '--threads', type=whole_number, default=8, metavar='N', help='how many steps run at a time (default: 8)'
     )
     parser.add_argument(
-        "--output",
+        '--output',
         type=Path,
-        default=Path(__file__).resolve().parents[1] / "build",
-        metavar="DIR",
-        help="where the diagram goes (default: build)",
+        default=Path(__file__).resolve().parents[1] / 'build',
+        metavar='DIR',
+        help='where the diagram goes (default: build)',
     )
     return parser.parse_args(arguments)
 
 
 def whole_number(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of 1 or more')
     return int(text)
 
 
 def folder(text: str) -> Path:
     path = Path(text).expanduser()
     if not path.exists():
-        raise argparse.ArgumentTypeError(f"there is no folder {text!r}")
+        raise argparse.ArgumentTypeError(f'there is no folder {text!r}')
     if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+        raise argparse.ArgumentTypeError(f'{text!r} is not a folder')
     return path.resolve()
 
 
 def complain(text: str) -> int:
-    print(f"stdlib_census: error: {text}", file=sys.stderr)
+    print(f'stdlib_census: error: {text}', file=sys.stderr)
     return 2
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     sys.exit(main())

@@ -12,10 +12,10 @@ async def parse(ctx: StepContext[None, None, str]) -> int:
     return int(ctx.inputs)
 
 
-total = g.join(reduce_sum, initial=0, node_id="total")
+total = g.join(reduce_sum, initial=0, node_id='total')
 
 g.add(
-    g.edge_from(g.start_node).map(fork_id="each").to(parse),
+    g.edge_from(g.start_node).map(fork_id='each').to(parse),
     g.edge_from(parse).to(total),
     g.edge_from(total).to(g.end_node),
 )
@@ -23,7 +23,7 @@ graph = g.build()
 
 
 async def main() -> None:
-    async with graph.iter(inputs=["1", "2", "many", "skip", "4"]) as run:
+    async with graph.iter(inputs=['1', '2', 'many', 'skip', '4']) as run:
         while True:
             try:
                 event = await anext(run)
@@ -31,19 +31,19 @@ async def main() -> None:
                 break
             except ValueError as error:
                 # `run.next_task` is an ErrorMarker now. Hand a value to the join in the place of the one that failed.
-                print("recovered from:", error)
-                run.override_next([GraphTaskRequest("total", 100)])
+                print('recovered from:', error)
+                run.override_next([GraphTaskRequest('total', 100)])
                 continue
             if isinstance(event, EndMarker):
-                print("ended with", event.value)
-            elif event[0].node_id == "parse":
+                print('ended with', event.value)
+            elif event[0].node_id == 'parse':
                 # Tasks that were shown have not started. Leave one of them out.
-                run.override_next([task for task in event if task.inputs != "skip"])
-                print("about to parse", [task.inputs for task in run.next_task])
-    print("output:", run.output)
+                run.override_next([task for task in event if task.inputs != 'skip'])
+                print('about to parse', [task.inputs for task in run.next_task])
+    print('output:', run.output)
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     asyncio.run(main())
 
 # Prints:

@@ -45,10 +45,10 @@ g.add(
 )
 graph = g.build()
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     gauge = Gauge()
-    print("sum of squares:", graph.run_sync(state=gauge, inputs=100))
-    print("most in flight:", gauge.most_in_flight)
+    print('sum of squares:', graph.run_sync(state=gauge, inputs=100))
+    print('most in flight:', gauge.most_in_flight)
 
 # Prints:
 # sum of squares: 328350

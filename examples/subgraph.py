@@ -3,7 +3,7 @@
 from plait_graph import GraphBuilder, StepContext, reduce_list_append, reduce_sum
 
 # The inner graph: the sum of the squares of a list.
-inner = GraphBuilder(name="sum of squares", input_type=list[int], output_type=int)
+inner = GraphBuilder(name='sum of squares', input_type=list[int], output_type=int)
 
 
 @inner.step
@@ -21,7 +21,7 @@ sum_of_squares = inner.build()
 
 # The outer graph runs it once for each number that it is given.
 outer = GraphBuilder(input_type=list[int], output_type=list[int])
-up_to = sum_of_squares.as_step(node_id="up_to", inputs=lambda ctx: list(range(1, ctx.inputs + 1)))
+up_to = sum_of_squares.as_step(node_id='up_to', inputs=lambda ctx: list(range(1, ctx.inputs + 1)))
 results = outer.join(reduce_list_append, initial_factory=list[int])
 outer.add(
     outer.edge_from(outer.start_node).map().to(up_to),
@@ -30,7 +30,7 @@ outer.add(
 )
 graph = outer.build()
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     print(sum_of_squares.run_sync(inputs=[1, 2, 3]))
     print(graph.run_sync(inputs=[1, 2, 3, 4]))
 

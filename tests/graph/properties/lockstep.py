@@ -114,7 +114,7 @@ class Side:
         """Start all that is ready, stop what is to be stopped; the tasks at work by what can be known from outside."""
         scheduler = self.scheduler
         while scheduler.shown:
-            scheduler.accept(scheduler.shown.popleft())
+            scheduler.accept()
         for command in scheduler.commands:
             assert isinstance(command, CancelTask)
         scheduler.commands.clear()
@@ -138,7 +138,8 @@ class Side:
         else:
             errors = [] if outcome is None else [_first_words(error) for error in outcome.errors]
             _same(('failed', errors), (kind, [_first_words(value)]), 'the outcome')
-        if not interpreter.tokens and not interpreter.moving:
+        has_stopped_midway = kind == 'failed' and 'no result' not in str(value)
+        if not (self.scheduler.watched or interpreter.tokens or interpreter.moving or has_stopped_midway):
             _same(self.scheduler.root.counts, {}, 'what is left')
             _same(self.scheduler.root.present, 0, 'what is left')
         fired = [(event.join_id, event.fork_stack[-1].node_run_id) for event in self.events if isinstance(event, JoinFired)]

@@ -29,6 +29,7 @@ class Shape:
         self.reaches, self.subshape = cache(self._reaches), cache(self._subshape)
         while (parents := {join: self._parent(join) for join in self.joins}) != self.parents:
             self.parents = parents
+        self.joins = sorted(self.joins, key=self._rank)  # each behind those that feed it
 
     def walk(self, node: str, without: str | None = None) -> set[str]:
         """All that can be reached from what a node leads to, without entering one node."""
@@ -57,6 +58,10 @@ class Shape:
         if wish.parent_fork_id is not None:
             return wish.parent_fork_id
         return allowed[0 if wish.preferred_parent_fork == 'closest' else -1]
+
+    def _rank(self, join: str) -> int:
+        siblings = [other for other in self.joins if self.parents[other] == self.parents[join]]
+        return sum(self.reaches(other, join) for other in siblings)
 
     def _reaches(self, node: str, join: str) -> bool:
         """Whether what stands at a node can come to a join without passing the join's parent fork again."""
@@ -96,7 +101,7 @@ class Token:
     node: str
     run: ForkRun
     index: int
-    """The item or branch that it is on; the nth join of a graph passes its value on at -n."""
+    """The item or branch that it is on; below zero for what left a join, in the order of the joins."""
     value: Any = None
     within: 'Interpreter | None' = None
     """For a step that is a graph: its own run."""
@@ -108,16 +113,25 @@ class Token:
 
 
 class Interpreter:
-    """A run. Choose one of `running()`, and tell `finish` or `fail` of it."""
+    """A run. Choose one of `running()`, and tell the interpreter that it is in to `finish` or `fail`.
 
-    def __init__(self, shape: Shape, tie: Callable[[list[Token]], Token] = lambda possible: possible[0], prefix: str = ''):
-        self.shape, self.tie, self.prefix = shape, tie, prefix
-        self.outer: tuple[Interpreter, Token] | None = None
+    A graph that is a step has an interpreter of its own, within the token at that step.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        tie: Callable[[list[Token]], Token] = lambda possible: possible[0],
+        outer: 'tuple[Interpreter, Token] | None' = None,
+    ):
+        self.shape, self.tie, self.outer = shape, tie, outer
+        self.prefix = f'{outer[0].prefix}{outer[1].node}/' if outer else ''
+        self.root: Interpreter = outer[0].root if outer else self
         self.tokens: list[Token] = []
-        self.moving: list[tuple[str, Any, ForkRun, int]] = []
         self.done: set[tuple[str, ForkRun]] = set()
         self.outcome: tuple[str, Any] | None = None
-        self.fired: list[str] = []
+        self.moving: list[tuple[Interpreter, str, Any, ForkRun, int]] = []
+        """Values that have not come to rest, those of all inner graphs among them."""
 
     def begin(self, value: Any) -> None:
         """Let a value in."""
@@ -125,31 +139,35 @@ class Interpreter:
         self._settle()
 
     def running(self) -> list[tuple['Interpreter', Token]]:
-        """The steps at work, those inside of a graph that is a step included; any may be the next one to finish."""
-        own = [(self, t) for t in self.tokens if t.within is None and t.items is None and t.node not in self.shape.joins]
-        return own + [pair for t in self.tokens if t.within is not None for pair in t.within.running()]
+        """The steps at work; any may be the next one to finish."""
+        return [(level, t) for level in self._levels() for t in level.tokens if level._is_at_work(t)]
 
     def finish(self, token: Token, value: Any) -> None:
         """A step gave a value."""
         self.tokens.remove(token)
         self._send(token.node, value, token.run, token.index)
-        self._settle()
+        self.root._settle()
 
     def fail(self, error: BaseException) -> None:
         """Something raised, which ends the whole run."""
-        if self.outcome is None:
-            self._end('failed', error)
+        self.root._end('failed', error)
+
+    def _levels(self) -> list['Interpreter']:
+        return [self] + [level for t in self.tokens if t.within is not None for level in t.within._levels()]
+
+    def _is_at_work(self, token: Token) -> bool:
+        return token.within is None and token.items is None and token.node not in self.shape.parents
+
+    def _is_alive(self) -> bool:
+        above, token = self.outer or (None, None)
+        return self.outcome is None and (above is None or (token in above.tokens and above._is_alive()))
 
     def _end(self, kind: str, value: Any) -> None:
         self.outcome = kind, value
         if self.outer is not None:
             above, token = self.outer
-            if kind == 'failed':
-                above.fail(value)
-            elif token in above.tokens:
-                above.tokens.remove(token)
-                above._send(token.node, value, token.run, token.index)
-                above._settle()
+            above.tokens.remove(token)
+            above._send(token.node, value, token.run, token.index)
 
     def _send(self, node: str, value: Any, run: ForkRun, index: int, edge: int = 0) -> None:
         target, transforms = self.shape.edges[node][edge]
@@ -158,7 +176,7 @@ class Interpreter:
                 value = transform(StepContext(state=None, deps=None, inputs=value))
         except Exception as error:  # the graph's own
             return self.fail(error)
-        self.moving.append((target, value, run, index))
+        self.root.moving.append((self, target, value, run, index))
 
     # What follows from an event
 
@@ -166,16 +184,23 @@ class Interpreter:
         """Move all that moves; then, one by one, pull an item for which there is a place or fire a join that can."""
         while self.outcome is None:
             if self.moving:
-                self._arrive(*self.moving.pop(0))
-            elif possible := [t for t in self.tokens if t.items is not None and self._has_place(t)] + [
-                t for t in self.tokens if t.node in self.shape.joins and not self._is_awaited(t)
-            ]:
-                chosen = self.tie(possible)
-                self._pull(chosen) if chosen.items is not None else self._fire(chosen)
-            elif not self.tokens:
+                level, *move = self.moving.pop(0)
+                if level._is_alive():
+                    level._arrive(*move)
+            elif not all(level.tokens for level in self._levels()):
                 self.fail(RuntimeError('Graph run completed, but no result was produced'))
+            elif possible := self._possible():
+                chosen = self.tie(list(possible))
+                possible[chosen]._pull(chosen) if chosen.items is not None else possible[chosen]._fire(chosen)
             else:
                 return
+
+    def _possible(self) -> dict[Token, 'Interpreter']:
+        """Maps that have a place for an item, and joins that wait for nothing."""
+        levels = self._levels()
+        maps = {t: level for level in levels for t in level.tokens if t.items is not None and level._has_place(t)}
+        joins = {t: level for level in levels for t in level.tokens if t.node in level.shape.parents}
+        return maps | {t: level for t, level in joins.items() if not level._is_awaited(t)}
 
     def _arrive(self, name: str, value: Any, run: ForkRun, index: int) -> None:
         node = self.shape.nodes[name]
@@ -194,9 +219,10 @@ class Interpreter:
             token = Token(name, run, index, value)
             self.tokens.append(token)
             if isinstance(node, SubgraphStep):
-                token.within = Interpreter(self.shape.subshape(name), self.tie, f'{self.prefix}{name}/')
-                token.within.outer = self, token
-                token.within.begin(value)
+                mapped = node.map_inputs or (lambda ctx: ctx.inputs)
+                token.within = Interpreter(self.shape.subshape(name), self.tie, (self, token))
+                value = mapped(StepContext(state=None, deps=None, inputs=value))
+                token.within._send(START, value, ForkRun(START, None, 0), 0)
 
     # Forks
 
@@ -244,7 +270,7 @@ class Interpreter:
             here = _places(token.run, token.index, join.run)
             for run in here.keys() & places.keys() if token is not join else ():
                 index = 1 << 60 if token.items is not None and run is token.run else here[run]
-                if index >= 0 and _rank(index) < _rank(places[run]):
+                if _rank(index) < _rank(places[run]):
                     return True
         return False
 
@@ -290,7 +316,8 @@ class Interpreter:
         if context.siblings_cancelled:
             self.tokens = [t for t in self.tokens if t is join or not self._can_bring(t.node, t.run, join)]
             self.done.add((join.node, join.run))
-            self.moving = [m for m in self.moving if not self._is_on_its_way(m[0], m[2], join)]
+            moving = self.root.moving
+            moving[:] = [m for m in moving if m[0] is not self or not self._is_on_its_way(m[1], m[3], join)]
 
     def _is_on_its_way(self, node: str, run: ForkRun, join: Token) -> bool:
         if self._home(join.node, run) is not join.run or node == self.shape.parents[join.node]:
@@ -302,7 +329,6 @@ class Interpreter:
             self._fold(join, value)
         self.tokens.remove(join)
         self.done.add((join.node, join.run))
-        self.fired.append(self.prefix + join.node)
         self._send(join.node, join.value, join.run, join.index)
 
 

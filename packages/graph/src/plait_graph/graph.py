@@ -305,8 +305,8 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
     def _check_inputs(self, inputs: Any) -> None:
         if not isinstance(inputs, self._accepted_input):
             raise GraphRuntimeError(
-                f'The graph{f" {self.name!r}" if self.name else ""} takes inputs of type {self.input_type}, '
-                f'and was run with inputs={inputs!r}, of type {type(inputs).__name__}.'
+                f'The graph{f" {self.name!r}" if self.name else ""} takes inputs of type '
+                f'{_type_name(self.input_type)}, and was run with inputs={inputs!r}, of type {type(inputs).__name__}.'
             )
 
     def _find_name(self, frame: FrameType | None) -> None:
@@ -387,6 +387,10 @@ def _accepted(type_: Any) -> Any:
     except TypeError:
         return None
     return class_
+
+
+def _type_name(type_: Any) -> str:
+    return type_.__name__ if type(type_) is type else str(type_)
 
 
 def checked_limit(limit: int) -> int:

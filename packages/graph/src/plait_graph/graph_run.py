@@ -5,6 +5,7 @@ What the driver and the scheduler do is said here in public words; nothing is de
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -188,18 +189,8 @@ class GraphRun(Generic[State, Deps, OutputOut]):
             StopAsyncIteration: The run has ended.
             RunCancelled: `cancel` was called.
         """
-        self._check_open()
-        self._is_advancing = True
-        try:
-            return await self._advance()
-        except Exception:
-            raise
-        except BaseException:  # the caller was cancelled: so is the run
-            self._cancelled = self._cancelled or 'the code that advanced the run was cancelled'
-            await self._driver.stop()
-            raise
-        finally:
-            self._is_advancing = False
+        await self._advance()
+        return cast('EndMarker[OutputOut] | Sequence[GraphTask]', self._next)  # an error would have been raised
 
     async def next(
         self, value: EndMarker[OutputOut] | Sequence[Request] | None = None
@@ -262,18 +253,30 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         Raises:
             Exception: What a step raised.
         """
-        told: list[events.RunEvent] = []
-        previous, self._listener = self._listener, told.append
+        told: deque[events.RunEvent] = deque()
+        listener = self._listener
+
+        def hear(event: events.RunEvent) -> None:
+            if listener is not None:
+                listener(event)
+            told.append(event)
+            self._driver.notify()
+
+        self._listener = hear
         self._scheduler.listener = self._driver.listener = self._tell
-        self._scheduler.is_careful = True
+        failure: Exception | None = None
         try:
-            async for _ in self:
+            while failure is None:
+                try:
+                    await self._advance(lambda: bool(told))
+                except Exception as error:  # noqa: BLE001 # raised again below, behind the events that led to it
+                    failure = error
                 while told:
-                    yield told.pop(0)
-            while told:
-                yield told.pop(0)
+                    yield told.popleft()
+            if not isinstance(failure, StopAsyncIteration):
+                raise failure
         finally:
-            self._listener = previous
+            self._listener = listener
 
     # Within
 
@@ -293,19 +296,35 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         tasks = self._scheduler.shown[0].tasks if self._is_shown else ()
         return bool(tasks) and tasks[0].node.index == 0
 
-    async def _advance(self) -> EndMarker[OutputOut] | Sequence[GraphTask]:
-        self._check_cancelled()
-        if self._is_shown:
-            self._commit(self._scheduler.shown[0])
-            self._is_shown = False
-        await self._driver.wait_shown()
-        self._check_cancelled()
-        if not self._scheduler.shown:
+    async def _advance(self, is_enough: Callable[[], bool] = lambda: False) -> None:
+        """Let the last event take effect, and work until there is another one, or the caller has had enough."""
+        self._check_open()
+        self._is_advancing = True
+        try:
+            self._check_cancelled()
+            if self._is_shown:
+                self._commit(self._scheduler.shown[0])
+                self._is_shown = False
+            await self._driver.wait_shown(is_enough)
+            self._check_cancelled()
+            await self._take_in(is_enough)
+        except Exception:
+            raise
+        except BaseException:  # the caller was cancelled: so is the run
+            self._cancelled = self._cancelled or 'the code that advanced the run was cancelled'
+            await self._driver.stop()
+            raise
+        finally:
+            self._is_advancing = False
+
+    async def _take_in(self, is_enough: Callable[[], bool]) -> None:
+        """See what the work has led to."""
+        if self._scheduler.shown:
+            self._show()
+            if isinstance(self._next, ErrorMarker):
+                raise self._next.error
+        elif self._scheduler.outcome is not None and not is_enough():
             await self._finish()
-        self._show()
-        if isinstance(self._next, ErrorMarker):
-            raise self._next.error
-        return self._next
 
     def _check_cancelled(self) -> None:
         if self._cancelled is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -38,8 +38,8 @@ def link(structure: Structure) -> Plan:
     drafts = _Drafts()
     drafts.add(structure, scope=0, prefix='')
     nodes = drafts.nodes
-    for ordinal, node in enumerate(node for node in nodes if node.kind is Kind.JOIN):
-        node.ordinal = ordinal
+    _number(node for node in nodes if node.kind is Kind.JOIN)
+    _number(_by_rank(nodes, _reached_joins(nodes)))
     reached = _reached_joins(nodes)
     classes = _classes(nodes, reached)
     plan_nodes = tuple(_finish(node, nodes, reached, classes) for node in nodes)
@@ -134,12 +134,33 @@ def _kind(node: object) -> Kind:
             return Kind.START
 
 
+def _number(joins: Iterable[_Draft]) -> None:
+    for ordinal, join in enumerate(joins):
+        join.ordinal = ordinal
+
+
+def _by_rank(nodes: list[_Draft], reached: _Reached) -> list[_Draft]:
+    """The joins, so that of those with one parent each stands behind those that feed it.
+
+    If one feeds another, whatever reaches the one reaches the other, so the number of joins that reach it is its rank.
+    """
+    joins = [node for node in nodes if node.kind is Kind.JOIN]
+
+    def rank(join: _Draft) -> int:
+        siblings = (other for other in joins if other.parent == join.parent)
+        return sum(reached.leaving[other.index] >> join.ordinal & 1 for other in siblings)
+
+    return sorted(joins, key=rank)
+
+
 @dataclass(frozen=True, slots=True)
 class _Reached:
     """For each node, as bits, the joins that can be reached without passing their parent forks again."""
 
     arriving: list[int]
     leaving: list[int]
+    ended: list[int]
+    """For a fork, the joins that belong to it."""
 
 
 def _reached_joins(nodes: list[_Draft]) -> _Reached:
@@ -161,16 +182,34 @@ def _reached_joins(nodes: list[_Draft]) -> _Reached:
             if reached != arriving[source]:
                 arriving[source] = reached
                 pending.append(source)
-    return _Reached(arriving, leaving)
+    return _Reached(arriving, leaving, ended)
 
 
 def _classes(nodes: list[_Draft], reached: _Reached) -> dict[int, int]:
-    """A small number for each set of joins that occurs."""
+    """A small number for each set of joins that occurs, also without those of forks that can run within themselves."""
     classes: dict[int, int] = {}
     for node in nodes:
         for joins in (reached.arriving[node.index], reached.leaving[node.index]):
             classes.setdefault(joins, len(classes))
+    masks = [reached.ended[node.index] for node in nodes if reached.ended[node.index] and _is_on_cycle(node, nodes)]
+    known = list(classes)
+    for joins in known:  # grows while it is read: from what one fork leaves, another one can take more
+        for mask in masks:
+            if joins & ~mask not in classes:
+                classes[joins & ~mask] = len(classes)
+                known.append(joins & ~mask)
     return classes
+
+
+def _is_on_cycle(node: _Draft, nodes: list[_Draft]) -> bool:
+    seen: set[int] = set()
+    pending = [edge.target for edge in node.edges]
+    while pending:
+        index = pending.pop()
+        if index not in seen:
+            seen.add(index)
+            pending.extend(edge.target for edge in nodes[index].edges)
+    return node.index in seen
 
 
 def _finish(draft: _Draft, nodes: list[_Draft], reached: _Reached, classes: Mapping[int, int]) -> PlanNode:
@@ -189,6 +228,7 @@ def _finish(draft: _Draft, nodes: list[_Draft], reached: _Reached, classes: Mapp
         routes=draft.routes,
         is_plain=is_plain,
         straight=draft.edges[0].target if is_straight else -1,
+        outward=_outward(draft, nodes, reached, classes),
         partner=draft.partner,
     )
     if draft.kind is Kind.JOIN:
@@ -199,6 +239,16 @@ def _finish(draft: _Draft, nodes: list[_Draft], reached: _Reached, classes: Mapp
     if draft.kind is Kind.MAP:
         return replace(node, on_empty=_join_for_empty_map(draft, nodes, reached))
     return node
+
+
+def _outward(
+    draft: _Draft, nodes: list[_Draft], reached: _Reached, classes: Mapping[int, int]
+) -> Mapping[int, int] | None:
+    """How a run of a fork looks from a run of the same fork around it: the fork has been passed again."""
+    mask = reached.ended[draft.index]
+    if not mask or not _is_on_cycle(draft, nodes):
+        return None
+    return {number: classes[joins & ~mask] for joins, number in classes.items()}
 
 
 def _is_plain(draft: _Draft, nodes: list[_Draft]) -> bool:
@@ -223,7 +273,9 @@ def _join_for_empty_map(fork: _Draft, nodes: list[_Draft], reached: _Reached) ->
         seen.add(node.index)
         if node.kind is Kind.JOIN and outlasting >> node.ordinal & 1:
             first.add(node.index)
-        else:
+        elif node.kind is Kind.CALL:
+            pending.append(node.partner)  # joins in there belong to runs that do not begin
+        elif node.kind is not Kind.RETURN or node.scope != fork.scope:
             pending.extend(edge.target for edge in node.edges)
     return first.pop() if len(first) == 1 else -1
 

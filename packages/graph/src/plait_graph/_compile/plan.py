@@ -71,6 +71,9 @@ class PlanNode:
     """For a join: the classes, as bits, from which it can still be reached."""
     is_ordered: bool = False
     """For a join: whether values are folded in input order."""
+    outward: Mapping[int, int] | None = None
+    """For a fork that can run within itself: for each class of a token in such a run, the class that it has for a run
+    further out, from where the fork has been passed again."""
     on_empty: int = -1
     """For a map: the join that fires if there are no items."""
 

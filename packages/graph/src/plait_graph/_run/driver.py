@@ -143,7 +143,7 @@ class Driver:
                 if scheduler.commands:
                     self._carry_out()
                 if scheduler.shown:
-                    self._notify()
+                    self.notify()
         except BaseException as error:
             if self.crew.is_outer(error):
                 raise
@@ -158,7 +158,7 @@ class Driver:
         scheduler.errors.append(error)
         scheduler.stop(Failed(scheduler.errors))
         self._carry_out()
-        self._notify()
+        self.notify()
 
     async def _do(self, task: Task) -> None:
         """Run the body of a task and report what came of it."""
@@ -209,7 +209,7 @@ class Driver:
     def _end_activity(self) -> None:
         self._active -= 1
         if not self._active:
-            self._notify()
+            self.notify()
 
     def _carry_out(self) -> None:
         """Do what the scheduler asks for."""
@@ -290,7 +290,7 @@ class Driver:
         if self.scheduler.ready:
             self._recruit(2)
         if self.scheduler.shown:
-            self._notify()
+            self.notify()
 
     # A run that is watched
 
@@ -304,12 +304,12 @@ class Driver:
         """Be ready to start workers."""
         self._crew = await make_crew().__aenter__()
 
-    async def wait_shown(self) -> None:
-        """Work until there is something to show, or the run has its outcome."""
+    async def wait_shown(self, is_enough: Callable[[], bool] = lambda: False) -> None:
+        """Work until there is something to show, or the run has its outcome, or the caller has had enough."""
         scheduler = self.scheduler
         self._carry_out()
         self._recruit(2)
-        while not scheduler.shown and scheduler.outcome is None:
+        while not scheduler.shown and scheduler.outcome is None and not is_enough():
             if not self._active and not scheduler.ready:
                 scheduler.stall('')
                 return
@@ -343,14 +343,15 @@ class Driver:
 
         def call() -> None:
             function()
-            self._notify()
+            self.notify()
 
         if get_ident() == self._thread:
             call()
         else:
             self.crew.notify_from_thread(call)
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Wake the one who waits."""
         if self._crew is not None:
             self._crew.notify()
 

@@ -214,12 +214,17 @@ def _cancel_losers(machine: Machine, join: OpenJoin) -> None:
     """Take away all tokens of the join's run from which the join can still be reached."""
     blocking = join.node.blocking
     kept = [
-        move for move in machine.moves if not (1 << move[0].arriving & blocking and _is_below(move[2], join.region))
+        move
+        for move in machine.moves
+        if not (1 << move[0].arriving & blocking and home_of(join.node, move[2]) is join.region)
     ]
     machine.moves.clear()
     machine.moves.extend(kept)
-    for region in _regions(join.region):
-        cancel_members(machine, region, blocking)
+    for region in _regions(join.region, without=join.node.parent):
+        if region.node.partner >= 0 and region is not join.region and 1 << region.node.arriving & blocking:
+            close_region(machine, region)  # a subgraph whose value is not wanted
+        else:
+            cancel_members(machine, region, blocking)
 
 
 def cancel_members(machine: Machine, region: Region, classes: int) -> None:
@@ -254,11 +259,11 @@ def _cancel(machine: Machine, member: Task | Batch, place: int) -> None:
         machine.listener(events.StepCancelled(member.node.id, member.task_id, member.fork_stack))
 
 
-def _regions(region: Region) -> list[Region]:
-    """A region and all regions in it."""
+def _regions(region: Region, *, without: int = -1) -> list[Region]:
+    """A region and all regions in it, but for the runs of one fork: what belongs to those stays there."""
     found = [region]
     for each in found:
-        found.extend(each.children or ())
+        found.extend(child for child in each.children or () if child.node.index != without)
     return found
 
 

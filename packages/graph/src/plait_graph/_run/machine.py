@@ -191,6 +191,8 @@ class Machine:
 
     def arrive(self, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
         """Let a value reach a node: it waits there for a step, and acts in its turn otherwise."""
+        if self.outcome is not None:
+            return  # what led here had not heard yet that the run has stopped
         if node.is_step or (self.watched and not node.scope):
             self.rest(Task(self.new_id(), node, value, region, index, visit + 1))
         else:
@@ -239,9 +241,11 @@ class Machine:
         if self.outcome is not None:
             return
         self.outcome = outcome
-        for waiting in (self.ready, self.moves, self.thirsty, self.commands):
+        for waiting in (self.ready, self.moves, self.thirsty):
             if waiting:
                 waiting.clear()
+        if self.commands:  # what was cancelled before is still to be
+            self.commands[:] = [command for command in self.commands if not isinstance(command, PullItem)]
         if self.running or self.sources:
             self.commands.extend(CancelTask(task) for task in self.running.values())
             self.commands.extend(CloseSource(region) for region in self.sources.values())

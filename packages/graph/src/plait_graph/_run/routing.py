@@ -96,6 +96,7 @@ def _enter(machine: Machine, node: PlanNode, value: Any, region: Region, index: 
         mapped.append(result)
     state, deps, inputs = mapped
     child = machine.region(node, region, index, visit, Environment(state, deps))
+    machine.counts.emptied.append(child)  # it may stay empty, if it begins with a map that has no items
     machine.go_on(node, inputs, child, 0, visit)
 
 

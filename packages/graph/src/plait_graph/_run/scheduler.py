@@ -288,12 +288,12 @@ class Scheduler(Machine):
         while self.outcome is None:
             if counts.settled:
                 self._note_settled(*counts.settled.pop())
+            elif counts.emptied:  # before joins fire: what lies around an empty subgraph has failed with it
+                self._note_empty(counts.emptied.pop())
             elif self.thirsty:
                 self._feed(self.thirsty.pop(0))
             elif counts.due:
                 self._fire(counts.due.pop(0))
-            elif counts.emptied:
-                self._note_empty(counts.emptied.pop())
             else:
                 return
 

@@ -33,7 +33,7 @@ def run_sync(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
             return portal.call(start)
     loop = _own_loop()
     # The runner is asked for its handling of Ctrl-C, which cancels the run instead of interrupting whatever the loop
-    # does; # it is not closed, as the loop is not its own.
+    # does; it is not closed, as the loop is not its own.
     return asyncio.Runner(loop_factory=lambda: loop).run(start())
 
 

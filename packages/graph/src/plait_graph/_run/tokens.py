@@ -216,6 +216,8 @@ class Counts:
             if parent is not None and not region.present:
                 self._appear(region, parent)
             region.present |= 1 << cls
+            if region.node.outward is not None:
+                cls = region.node.outward[cls]
             region, amount = parent, 1
 
     def remove(self, region: Region | None, cls: int, index: int, amount: int = 1) -> None:
@@ -233,6 +235,8 @@ class Counts:
                 self._note_due(region)
             if not region.present:
                 self._vanish(region)
+            if region.node.outward is not None:
+                cls = region.node.outward[cls]
             region, amount = region.parent, 1
 
     def _note_due(self, region: Region) -> None:
@@ -320,11 +324,18 @@ def all_before_settled(region: Region, index: int, home: Region) -> bool:
         if index >= 0:
             if _frontier(region) < index:
                 return False
-        elif region.live_items or (region.source is not None and not region.source.exhausted):
+        elif not _is_next(region, index):
             return False
         if region is home or region.parent is None:
             return True
         region, index = region.parent, region.index
+
+
+def _is_next(region: Region, index: int) -> bool:
+    """Whether what left a join stands next: no item is left or to come, and nothing that left an earlier join lives."""
+    if region.live_items or (region.source is not None and not region.source.exhausted):
+        return False
+    return not any(index < other < 0 for other in region.threads or ())
 
 
 _NONE_TO_COME = 1 << 62

@@ -1,0 +1,93 @@
+"""Every Python block of the documentation runs, on the real package.
+
+The blocks of a page follow one another as the cells of a notebook do; a block in a docstring stands alone.
+What is printed is compared with the `#>` comments below the `print`.
+Blocks marked `{test="compile"}` are programs for other libraries, and are only compiled.
+"""
+
+import ast
+import re
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_examples import CodeExample, EvalExample, find_examples
+
+from plait_graph import Graph
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / 'packages' / 'graph' / 'src' / 'plait_graph'
+PAGES = [*sorted((ROOT / 'docs').rglob('*.md')), ROOT / 'README.md', ROOT / 'packages' / 'graph' / 'README.md']
+
+LINE_LENGTH = 100
+
+
+def blocks_by_page() -> list[Any]:
+    pages = groupby(find_examples(*PAGES), key=lambda block: block.path)
+    return [pytest.param(list(blocks), id=str(page.relative_to(ROOT))) for page, blocks in pages]
+
+
+def blocks_of_docstrings() -> list[Any]:
+    return [pytest.param(block, id=f'{block.path.stem}:{block.start_line}') for block in find_examples(PACKAGE)]
+
+
+def check(block: CodeExample, evaluate: EvalExample, names: dict[str, Any]) -> dict[str, Any]:
+    """Run a block with the names of those before it, or compile it if it is for another library."""
+    what = block.prefix_settings().get('test')
+    assert what in (None, 'compile'), f'{block}: test={what!r} is not known here'
+    if what == 'compile':
+        ast.parse(block.source)
+        return {}
+    if evaluate.update_examples:
+        return evaluate.run_print_update(block, module_globals=dict(names))
+    return evaluate.run_print_check(block, module_globals=dict(names))
+
+
+@pytest.mark.parametrize('blocks', blocks_by_page())
+def test_blocks_of_a_page_run(blocks: list[CodeExample], eval_example: EvalExample):
+    """A reader who types in a page from its top sees what the page says; its diagrams are those of its graphs."""
+    eval_example.set_config(line_length=LINE_LENGTH, quotes='single')
+    names: dict[str, Any] = {}
+    pictures: set[str] = set()
+    for block in blocks:
+        names |= {name: value for name, value in check(block, eval_example, names).items() if name[:2] != '__'}
+        pictures |= pictures_of(names)
+
+    for picture in diagrams_of(blocks[0].path):
+        assert picture in pictures, f'no graph of this page is drawn as\n{picture}'
+
+
+@pytest.mark.parametrize('block', blocks_of_docstrings())
+def test_blocks_of_docstrings_run(block: CodeExample, eval_example: EvalExample):
+    """An example in a docstring runs as it stands."""
+    eval_example.set_config(line_length=LINE_LENGTH, quotes='single')
+    check(block, eval_example, {})
+
+
+def pictures_of(names: dict[str, Any]) -> set[str]:
+    graphs = [value for value in names.values() if isinstance(value, Graph)]
+    return {graph.render(direction=direction) for graph in graphs for direction in (None, 'LR')}
+
+
+def diagrams_of(page: Path) -> list[str]:
+    return re.findall(r'^```mermaid\n(.*?)\n```$', page.read_text(encoding='utf-8'), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_sentences_have_lines_of_their_own(page: Path):
+    """One sentence a line, so that changes read well."""
+    text = re.sub(r'^( *)```.*?^\1```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL | re.MULTILINE)
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith('|')]
+    text = '\n'.join(re.sub(r'`[^`]*`', 'code', line) for line in lines)
+
+    assert re.findall(r'.*(?<!e\.g)(?<!i\.e)[a-z)`][.?!] +[A-Z].*', text) == []
+
+
+def test_reference_names_every_public_module():
+    """Each public module has a page in the reference that shows it."""
+    modules = {path.stem for path in PACKAGE.glob('*.py') if not path.stem.startswith('_')}
+    pages = (ROOT / 'docs' / 'reference').glob('*.md')
+    shown = {name for page in pages for name in re.findall(r'^::: plait_graph\.(\w+)', page.read_text(), re.MULTILINE)}
+
+    assert modules - shown - {'node_types'} == set()
