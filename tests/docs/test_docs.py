@@ -7,6 +7,7 @@ Blocks marked `{test="compile"}` are programs for other libraries, and are only 
 
 import ast
 import re
+import traceback
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,11 @@ def check(block: CodeExample, evaluate: EvalExample, names: dict[str, Any]) -> d
     if what == 'compile':
         ast.parse(block.source)
         return {}
-    if evaluate.update_examples:
-        return evaluate.run_print_update(block, module_globals=dict(names))
-    return evaluate.run_print_check(block, module_globals=dict(names))
+    run = evaluate.run_print_update if evaluate.update_examples else evaluate.run_print_check
+    try:
+        return run(block, module_globals=dict(names))
+    except Exception as error:  # noqa: BLE001 # pytest stumbles over the frames that pytest-examples makes up for it
+        pytest.fail(f'{block} raised:\n{"".join(traceback.format_exception(error))}', pytrace=False)
 
 
 @pytest.mark.parametrize('blocks', blocks_by_page())

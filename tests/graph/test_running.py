@@ -7,6 +7,7 @@ import asyncio
 import contextvars
 import functools
 import itertools
+import signal
 import threading
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator
@@ -2084,21 +2085,19 @@ def test_run_sync_raises_what_run_raises(thread_loop):
 
 
 def test_ctrl_c_in_run_sync_cleans_up(thread_loop):
-    """An interruption of `run_sync` cancels the run and waits for clean-up, then raises `KeyboardInterrupt`."""
+    """Ctrl-C in `run_sync` cancels the run and waits for clean-up, then raises `KeyboardInterrupt`."""
     log = []
 
     async def work(ctx: StepContext[None, None, int]) -> None:
         if ctx.inputs == 2:
-            thread_loop.call_soon(interrupt)
+            thread_loop.call_soon(signal.raise_signal, signal.SIGINT)
         await forever(log, f"item {ctx.inputs}")
-
-    def interrupt():
-        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         over_items(work).run_sync(inputs=[1, 2])
 
     assert sorted(log) == ["item 1 cleaned up", "item 2 cleaned up"]
+    assert after_start(current_loop).run_sync() is thread_loop
 
 
 # Names

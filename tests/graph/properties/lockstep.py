@@ -12,8 +12,8 @@ from plait_graph.join import Join
 from properties.random_graphs import INPUTS, work
 from properties.reference import Interpreter, Shape, Token
 
-LONGEST = 150
-"""Runs with more events than this are left."""
+LONGEST, WIDEST = 100, 40
+"""Runs with more events than this, or more steps at work, are left: searching takes long."""
 MOST_TIES = 100
 """How many ways of breaking ties are tried before it is said that the two do not agree."""
 
@@ -83,6 +83,8 @@ def _drive(graph, shape: Shape, rng: random.Random, ties: Ties, *, watched: bool
             return True
         _same(list(tasks), sorted(tokens), 'steps at work')
         _same(bool(tasks), True, 'something is at work')
+        if len(tasks) > WIDEST:
+            return False
         chosen = rng.choice(list(tasks))
         try:
             value = work(tasks[chosen].node.id, tasks[chosen].inputs)

@@ -243,6 +243,9 @@ class _Draft:
             if isinstance(node, Decision):
                 self.row[n] = self._branches(n)
                 continue
+            if self.settled and n == len(self.row) - 2:
+                edges.append(self._arrive(self.g.edge_from(node), n + 1))
+                continue
             if kind == 'head':
                 edges.append(self._around(n))
                 continue

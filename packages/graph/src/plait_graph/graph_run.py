@@ -308,7 +308,7 @@ class GraphRun(Generic[State, Deps, OutputOut]):
             await self._driver.wait_shown(is_enough)
             self._check_cancelled()
             await self._take_in(is_enough)
-        except Exception:
+        except (Exception, GeneratorExit):
             raise
         except BaseException:  # the caller was cancelled: so is the run
             self._cancelled = self._cancelled or 'the code that advanced the run was cancelled'

@@ -125,6 +125,8 @@ class Driver:
             self._crew = crew
             try:
                 await self.wait_idle()
+            except GeneratorExit:  # closed by hand, without a loop that could be waited for
+                raise
             except BaseException:
                 await self.stop()
                 raise
@@ -190,7 +192,7 @@ class Driver:
         self, task: Task, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any], own: Context
     ) -> Any:
         """Call a plain function in a worker thread, and await on the loop what it gives if that can be awaited."""
-        value = await anyio.to_thread.run_sync(_call_plain, own, step, context, abandon_on_cancel=step.abandon)
+        (value,) = await anyio.to_thread.run_sync(_call_plain, own, step, context, abandon_on_cancel=step.abandon)
         if inspect.isawaitable(value):
             value = await self.crew.run_body(task, own, as_coroutine(value))
         return value
@@ -413,9 +415,10 @@ class _Reader:
         self._is_wanted = False
 
 
-def _call_plain(own: Context, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any]) -> Any:
+def _call_plain(own: Context, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any]) -> tuple[Any]:
+    """Call a function in its context; the value is wrapped, as trio takes a bare coroutine for a mistake."""
     try:
-        return own.run(step.call, context)
+        return (own.run(step.call, context),)
     except StopIteration as error:  # no future and no coroutine can carry it
         raise RuntimeError(f'step {step.id!r} raised StopIteration') from error
 

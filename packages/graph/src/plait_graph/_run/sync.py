@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -32,9 +33,21 @@ def run_sync(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with start_blocking_portal(backend='asyncio') as portal:
             return portal.call(start)
     loop = _own_loop()
-    # The runner is asked for its handling of Ctrl-C, which cancels the run instead of interrupting whatever the loop
-    # does; it is not closed, as the loop is not its own.
-    return asyncio.Runner(loop_factory=lambda: loop).run(start())
+    task = loop.create_task(start())
+    try:
+        # The runner is asked for its handling of Ctrl-C, which cancels the run instead of interrupting whatever the loop
+        # does; it is not closed, as the loop is not its own.
+        return asyncio.Runner(loop_factory=lambda: loop).run(_result_of(task))
+    finally:
+        if not task.done():  # the loop itself was interrupted
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                loop.run_until_complete(task)
+
+
+async def _result_of(task: asyncio.Task[T]) -> T:
+    """The result of a task, which is cancelled if the one who waits for it is."""
+    return await task
 
 
 def _is_in_loop() -> bool:
