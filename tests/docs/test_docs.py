@@ -6,8 +6,11 @@ Blocks marked `{test="compile"}` are programs for other libraries, and are only 
 """
 
 import ast
+import asyncio
 import re
+import sys
 import traceback
+import warnings
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,12 @@ PACKAGE = ROOT / 'packages' / 'graph' / 'src' / 'plait_graph'
 PAGES = [*sorted((ROOT / 'docs').rglob('*.md')), ROOT / 'README.md', ROOT / 'packages' / 'graph' / 'README.md']
 
 LINE_LENGTH = 100
+
+
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the main module back, which a block takes the place of."""
+    monkeypatch.setitem(sys.modules, '__main__', sys.modules['__main__'])
 
 
 def blocks_by_page() -> list[Any]:
@@ -41,10 +50,26 @@ def check(block: CodeExample, evaluate: EvalExample, names: dict[str, Any]) -> d
         ast.parse(block.source)
         return {}
     run = evaluate.run_print_update if evaluate.update_examples else evaluate.run_print_check
+    raised = ''
     try:
         return run(block, module_globals=dict(names))
     except Exception as error:  # noqa: BLE001 # pytest stumbles over the frames that pytest-examples makes up for it
-        pytest.fail(f'{block} raised:\n{"".join(traceback.format_exception(error))}', pytrace=False)
+        raised = ''.join(traceback.format_exception_only(error))
+    finally:
+        forget_event_loop()
+    pytest.fail(f'{block} raised {raised}', pytrace=False)
+
+
+def forget_event_loop() -> None:
+    """Close the loop that `run_sync` keeps for its next call."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', DeprecationWarning)  # Python says so where it makes a loop to be closed
+        try:
+            loop = asyncio.get_event_loop()
+        except RuntimeError:
+            return
+    loop.close()
+    asyncio.set_event_loop(None)
 
 
 @pytest.mark.parametrize('blocks', blocks_by_page())

@@ -15,6 +15,7 @@ from plait_graph.paths import TransformMarker
 from plait_graph.step import SubgraphStep
 
 START, END = '__start__', '__end__'
+BEHIND_ALL_ITEMS = 1 << 60
 
 
 class Shape:
@@ -108,8 +109,8 @@ class Token:
     items: Iterator[Any] | None = None
     """For a map with a limit."""
     pulled: int = 0
-    received: list[tuple[tuple[tuple[bool, int], ...], ForkRun, int, Any]] = field(default_factory=list)
-    """For a join in input order: values with their positions, to be folded when it fires."""
+    received: list[tuple[tuple[tuple[bool, int], ...], dict[ForkRun, int], Any]] = field(default_factory=list)
+    """For a join in input order: values with the places that they came from, to be folded when it fires."""
 
 
 class Interpreter:
@@ -234,7 +235,7 @@ class Interpreter:
         if fork.downstream_join_id is not None:
             self._open(fork.downstream_join_id, run)
         if fork.limit is not None:
-            self.tokens.append(Token(fork.id, run, 0, items=iter(value)))
+            self.tokens.append(Token(fork.id, run, BEHIND_ALL_ITEMS, items=iter(value)))
             return
         items = list(value)
         for index, item in enumerate(items):
@@ -257,22 +258,16 @@ class Interpreter:
 
     def _has_place(self, source: Token) -> bool:
         """An item is in flight until no token of it is left, and no value of it waits for its turn at a join."""
-        living = {places[source.run] for t in self.tokens if t is not source and source.run in (places := _places(t.run, t.index))}
+        standing = [(t, _places(t.run, t.index)) for t in self.tokens]
+        living = {places.get(source.run, -1) for t, places in standing if t is not source}
         for join in self.tokens:
-            waiting = [c for c in join.received if self._has_to_wait(c, join)]
-            living |= {places[source.run] for _, run, i, _ in waiting if source.run in (places := _places(run, i))}
+            others = [places for t, places in standing if t is not join]
+            living |= {c[1].get(source.run, -1) for c in join.received if self._has_to_wait(c[1], others)}
         return len({index for index in living if index >= 0}) < self.shape.nodes[source.node].limit
 
-    def _has_to_wait(self, contribution, join: Token) -> bool:
+    def _has_to_wait(self, places: dict[ForkRun, int], others: list[dict[ForkRun, int]]) -> bool:
         """Whether a token stands before the place that a value came from."""
-        places = _places(contribution[1], contribution[2], join.run)
-        for token in self.tokens:
-            here = _places(token.run, token.index, join.run)
-            for run in here.keys() & places.keys() if token is not join else ():
-                index = 1 << 60 if token.items is not None and run is token.run else here[run]
-                if _rank(index) < _rank(places[run]):
-                    return True
-        return False
+        return any(_rank(other[run]) < _rank(places[run]) for other in others for run in places if run in other)
 
     # Joins
 
@@ -308,7 +303,7 @@ class Interpreter:
             self._fold(join, value)
         else:
             places = _places(run, index, join.run)
-            join.received.append((tuple(_rank(i) for i in reversed(places.values())), run, index, value))
+            join.received.append((tuple(_rank(i) for i in reversed(places.values())), places, value))
 
     def _fold(self, join: Token, value: Any) -> None:
         context = ReducerContext(state=None, deps=None)
@@ -337,14 +332,12 @@ def _transforms(path) -> list[Callable[[StepContext], Any]]:
 
 
 def _places(run: ForkRun | None, index: int, home: ForkRun | None = None) -> dict[ForkRun, int]:
-    """The index in each run that a place is in, innermost first, out to one of them; nothing if it is not in that one."""
+    """The index in each run that a place is in, innermost first, out to one of them."""
     places: dict[ForkRun, int] = {}
     while run is not None:
         places[run] = index
-        if run is home:
-            return places
-        run, index = run.above, run.index
-    return places if home is None else {}
+        run, index = (run.above, run.index) if run is not home else (None, 0)
+    return places
 
 
 def _rank(index: int) -> tuple[bool, int]:

@@ -78,7 +78,7 @@ class Driver:
     async def _run_alone(self) -> None:
         """Await bodies in place as long as there is one task and no more."""
         scheduler, base = self.scheduler, self._context
-        task = self._take_alone()
+        task = scheduler.take_alone()
         while task is not None:
             env, context = task.region.env, base.copy()
             try:
@@ -101,21 +101,10 @@ class Driver:
                 return
             task = scheduler.proceed(task, value)
             if task is None:
-                task = self._take_alone()
+                task = scheduler.take_alone()
             elif task.node.node.kind != 'async':
                 scheduler.give_back(task)
                 return
-
-    def _take_alone(self) -> Task | None:
-        """The task that is ready, if it is the only one and its body can be awaited in place."""
-        scheduler = self.scheduler
-        ready = scheduler.ready
-        if len(ready) != 1 or scheduler.commands or scheduler.sources:
-            return None
-        task = ready[0]
-        if type(task) is not Task or task.node.node.kind != 'async':
-            return None
-        return scheduler.take()
 
     # Workers
 

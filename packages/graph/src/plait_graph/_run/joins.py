@@ -254,7 +254,7 @@ def _cancel(machine: Machine, member: Task | Batch, place: int) -> None:
     if machine.running.pop(member.id, None) is not None:
         machine.commands.append(CancelTask(member))
     else:
-        machine.cancelled.add(member.id)
+        machine.cancel_waiting(member)
     if machine.listener is not None:
         machine.listener(events.StepCancelled(member.node.id, member.task_id, member.fork_stack))
 

@@ -8,7 +8,7 @@ not, since all of them have come to rest before the token that caused them is ta
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -92,6 +92,12 @@ class Machine:
     led_nowhere: bool = False
     """Whether a map without items is to be shown."""
     outcome: Outcome | None = None
+    cancelled: set[int] | frozenset[int] = frozenset()
+    """Tasks that were cancelled before they started."""
+    led: list[Task]
+    """The tasks that the node which runs has led to so far, if the run is watched."""
+    last_ends: Sequence[str] = ()
+    """Where tokens ended lately without leading anywhere."""
 
     def __init__(
         self,
@@ -112,21 +118,17 @@ class Machine:
         self.next_id: int = 1
         self.ready: deque[Task | Batch] = deque()
         self.running: dict[int, Task] = {}
-        self.cancelled: set[int] = set()
-        """Tasks that were cancelled before they started."""
         self.sources: dict[int, Region] = {}
         """The asynchronous sources that are being read, by the region's id."""
         self.commands: list[Command] = []
         self.moves: deque[Move] = deque()
         self.thirsty: list[Region] = []
         """Maps over plain iterables that have places for further items."""
-        self.led: list[Task] = []
-        """The tasks that the node which runs has led to so far, if the run is watched."""
         self.shown: deque[Shown] = deque() if watched else _NEVER_SHOWN
         """What the one who watches has not seen yet."""
         self.errors: list[BaseException] = []
-        self.last_ends: list[str] = []
-        """Where tokens ended lately without leading anywhere."""
+        if watched:
+            self.led = []
         self.root = Region(0, plan.nodes[0], None, 0, 0, env)
         if plan.tracks_members:
             self.root.members, self.root.children = {}, {}
@@ -169,6 +171,19 @@ class Machine:
     def leave_members(self, region: Region, member: Member) -> None:
         if region.members is not None:
             region.members.pop(member, None)
+
+    def cancel_waiting(self, task: Task) -> None:
+        """Remember that a task is not to start when its turn comes."""
+        if not isinstance(self.cancelled, set):
+            self.cancelled = set()
+        self.cancelled.add(task.id)
+
+    def was_cancelled(self, task: Task) -> bool:
+        """Whether a task is not to start; asked once, when its turn has come."""
+        if not isinstance(self.cancelled, set) or task.id not in self.cancelled:
+            return False
+        self.cancelled.discard(task.id)
+        return True
 
     # Values
 
@@ -256,8 +271,7 @@ class Machine:
 
     def note_end(self, text: str) -> None:
         """Remember where a token ended, for the message in case it was the last one."""
-        self.last_ends.append(text)
-        del self.last_ends[:-3]
+        self.last_ends = (*self.last_ends[-2:], text)
 
     def stall(self, where: str) -> None:
         """End a run in which nothing is left that could lead to the end."""

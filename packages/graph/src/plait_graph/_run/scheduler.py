@@ -66,10 +66,7 @@ class Scheduler(Machine):
     def _take_first(self, task: Task) -> Task | None:
         """The first task that is ready, unless it was cancelled."""
         self.ready.popleft()
-        if self.cancelled and task.id in self.cancelled:
-            self.cancelled.discard(task.id)
-            return None
-        return task
+        return None if self.cancelled and self.was_cancelled(task) else task
 
     def _take_from(self, batch: Batch) -> Task | None:
         """The next item of a map as a task of its own."""
@@ -93,6 +90,19 @@ class Scheduler(Machine):
         successor = self._step_on(task, value)
         if successor is not None:
             self.ready.append(successor)
+
+    def take_alone(self) -> Task | None:
+        """The only task there is, if nothing else is under way and its body can be awaited in place."""
+        if len(self.ready) != 1 or self.commands or self.sources or self.running:
+            return None
+        task = self.ready[0]
+        if isinstance(task, Batch) or task.node.node.kind != 'async':
+            return None
+        if self.is_careful:
+            return self.take()
+        self.ready.clear()
+        self.running[task.id] = task
+        return task
 
     def proceed(self, task: Task, value: Any) -> Task | None:
         """The only task there is gave a value: the task that it leads to, if there is one and can start at once.
@@ -140,9 +150,10 @@ class Scheduler(Machine):
         if target.is_step and not edge.transforms and target.arriving == task.node.arriving:
             return target
         if target.kind is _END and not edge.transforms:
-            routing.finish_graph(self, value, task.region, None)
-        else:
-            self.pass_on(node, edge, value, task.region, task.index, task.visit)
+            self.stop(Ended(value))
+            self.counts.remove(task.region, task.node.arriving, task.index)
+            return None
+        self.pass_on(node, edge, value, task.region, task.index, task.visit)
         self._settle(task)
         return None
 
@@ -253,11 +264,9 @@ class Scheduler(Machine):
 
     def start(self, task: Task) -> None:
         """Let a task that was shown go on."""
-        if self.outcome is not None:
+        if self.outcome is not None or self.was_cancelled(task):
             return
-        if task.id in self.cancelled:
-            self.cancelled.discard(task.id)
-        elif task.node.is_step:
+        if task.node.is_step:
             self.ready.append(task)
         else:
             self.perform(task)
@@ -304,7 +313,7 @@ class Scheduler(Machine):
 
     def _show(self) -> None:
         """Show the tasks that a node led to, if somebody watches."""
-        if self.led or self.led_nowhere:
+        if self.watched and (self.led or self.led_nowhere):
             self.shown.append(Shown(self.led))
             self.led, self.led_nowhere = [], False
 

@@ -35,8 +35,8 @@ def run_sync(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     loop = _own_loop()
     task = loop.create_task(start())
     try:
-        # The runner is asked for its handling of Ctrl-C, which cancels the run instead of interrupting whatever the loop
-        # does; it is not closed, as the loop is not its own.
+        # The runner is asked for its handling of Ctrl-C, which cancels the run instead of interrupting whatever the
+        # loop # does; it is not closed.
         return asyncio.Runner(loop_factory=lambda: loop).run(_result_of(task))
     finally:
         if not task.done():  # the loop itself was interrupted
