@@ -44,7 +44,7 @@ by_word = (
     .branch(g.match(TypeExpression[Literal['no']]).transform(lambda ctx: len(ctx.inputs)).to(take_int))
 )
 catch_all = g.decision().branch(g.match(int, matches=lambda value: value > 3).to(take_int))
-catch_all = catch_all.branch(g.match(object).to(take_any, g.end_node))
+catch_all = catch_all.branch(g.match(object).to(take_any))
 
 g.add(
     g.edge_from(g.start_node).to(classify),

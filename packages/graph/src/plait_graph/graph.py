@@ -107,8 +107,7 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
             Exception: What a step raised, as itself.
             ExceptionGroup: What several steps raised before the others could be stopped.
             GraphRuntimeError: The run cannot go on: no branch matched, nothing leads to the end any more, the inputs
-            are
-                not of the type that the graph takes.
+                are not of the type that the graph takes.
 
         If the caller is cancelled, all steps are, and their clean-up is waited for; steps in threads are waited for.
         """
@@ -254,7 +253,7 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
             }
         )
 
-    def get_parent_fork(self, join_id: JoinID) -> ParentFork[NodeID]:
+    def get_parent_fork(self, join_id: str) -> ParentFork[NodeID]:
         """The fork that a join belongs to.
 
         Raises:
@@ -264,9 +263,9 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
             raise GraphRuntimeError(
                 f'Node {join_id!r} is not a join node. The joins are {sorted(self._compiled.parents)}.'
             )
-        return self._compiled.parents[join_id]
+        return self._compiled.parents[JoinID(join_id)]
 
-    def is_final_join(self, join_id: JoinID) -> bool:
+    def is_final_join(self, join_id: str) -> bool:
         """Whether no other join lies between a join's parent fork and the end behind it."""
         self.get_parent_fork(join_id)
         return not any(join_id in others for others in self.intermediate_join_nodes.values())

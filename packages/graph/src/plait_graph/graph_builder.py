@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection
+from pathlib import PurePath
 from types import NoneType
 from typing import Any, Generic, Literal, TypeVar, cast, get_origin, overload
 
@@ -305,13 +306,11 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             parent_fork_id: The id of the parent fork.
             preferred_parent_fork: Which fork is the parent if several could be.
             order: `'input'` folds values by the position of their item or branch, `'completion'` as they come. By
-            default
-                in input order, except for `reduce_sum`, `reduce_null` and reducers that take a context.
+                default in input order, except for `reduce_sum`, `reduce_null` and reducers that take a context.
 
         Raises:
             GraphSetupError: The reducer takes a wrong number of arguments, there is no initial value, or `initial`
-            could
-                be changed in place.
+                could be changed in place.
         """
         id = node_id or self.generate(get_callable_name(reducer))
         self._generated.add(id)
@@ -346,8 +345,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
 
         Args:
             source: The type of values that take the branch: a class, a union or literal in a `TypeExpression`, or
-            `object`
-                for all.
+                `object` for all.
             matches: A predicate that alone decides; the type is then for the checker.
         """
         type_ = unpack_type_expression(source)
@@ -636,13 +634,21 @@ def _insert(node: AnyNode, nodes: dict[NodeID, AnyNode]) -> list[AnyNode]:
             if _is_later(there, each):
                 continue
             raise GraphBuildingError(
-                f'All nodes must have unique node IDs, and {_id(each)!r} is used by {there!r} and by {each!r}. '
-                f'Give one of them another node_id=.'
+                f'All nodes must have unique node IDs, and {_id(each)!r} is used by {_describe(there)} '
+                f'and by {_describe(each)}. Give one of them another node_id=.'
             )
         nodes[_id(each)] = each
         if isinstance(each, Decision):
             pending.extend(destination for branch in each.branches for destination in branch.destinations)
     return new
+
+
+def _describe(node: AnyNode) -> str:
+    """A node, with the place of its function if that can be told."""
+    code = getattr(node.call, '__code__', None) if isinstance(node, Step) else None
+    if code is None:
+        return repr(node)
+    return f'{node!r} ({code.co_qualname}, {PurePath(code.co_filename).name}:{code.co_firstlineno})'
 
 
 def _is_same(left: AnyNode, right: AnyNode) -> bool:

@@ -21,7 +21,7 @@ from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Environment, Region, Task
 from plait_graph._typevars import Deps, Output, OutputOut, State
 from plait_graph.exceptions import GraphRuntimeError, RunCancelled
-from plait_graph.id_types import ForkStack, JoinID, NodeID, NodeRunID, TaskID
+from plait_graph.id_types import ForkStack, NodeID, NodeRunID, TaskID
 from plait_graph.node import StartNode
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class ErrorMarker:
 class JoinItem:
     """A value for a join. Runs show it as a `GraphTask` at the join; it may be given to `next` as well."""
 
-    join_id: JoinID
+    join_id: str
     inputs: Any
     fork_stack: ForkStack = ()
 
@@ -65,7 +65,7 @@ class JoinItem:
 class GraphTaskRequest:
     """A task that is to run: a node, its inputs, and the fork runs that it is in."""
 
-    node_id: NodeID
+    node_id: str
     inputs: Any
     fork_stack: ForkStack = field(default=(), repr=False)
     """Empty for the run itself, outside of all forks."""
@@ -76,6 +76,7 @@ class GraphTask(GraphTaskRequest):
     """A task of a run."""
 
     task_id: TaskID = field(default=TaskID(''), repr=False)
+    """Tells the tasks of a run apart."""
 
 
 Request: TypeAlias = GraphTaskRequest | JoinItem
@@ -201,8 +202,7 @@ class GraphRun(Generic[State, Deps, OutputOut]):
 
         Args:
             value: Tasks to start instead of those of the last event (those left out never start), or an `EndMarker` to
-            end
-                the run. `None` to go on as shown.
+                end the run. `None` to go on as shown.
 
         Raises:
             StopAsyncIteration: The run has ended, or was ended by this.
@@ -386,7 +386,7 @@ class GraphRun(Generic[State, Deps, OutputOut]):
 
     def _node_index(self, request: Request) -> int:
         node_id = request.join_id if isinstance(request, JoinItem) else request.node_id
-        index = self.graph.plan.by_path.get(node_id)
+        index = self.graph.plan.by_path.get(NodeID(node_id))
         if index is None:
             raise GraphRuntimeError(
                 f'Node {node_id!r} is not in the graph, which has {", ".join(sorted(self.graph.plan.by_path))}.'

@@ -136,7 +136,7 @@ def assign_parent_forks(
         wishes: For each join the fork that was asked for by name, if any, and whether the closest one is preferred.
 
     Returns:
-        The parent of each join that has one, and for each other join the reason why it has none.
+            The parent of each join that has one, and for each other join the reason why it has none.
     """
     candidates = {join: finder.candidates(join) for join in wishes}
     chosen: dict[T, ParentFork[T]] = {}
