@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 from rich import box
 from rich.console import Console
@@ -247,7 +248,10 @@ def is_test(path: Path) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    return f'line {error.lineno}: {error.msg}' if isinstance(error, SyntaxError) and error.lineno else str(error)
+    """What is wrong, and in which line if that is known."""
+    if not isinstance(error, SyntaxError):
+        return str(error)
+    return f'line {error.lineno}: {error.msg}' if error.lineno else error.msg
 
 
 def measured(parsed: Parsed) -> Row:
@@ -261,6 +265,8 @@ def measured(parsed: Parsed) -> Row:
                 row.async_functions += isinstance(node, ast.AsyncFunctionDef)
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 row.longest = max(row.longest, (length, f'{parsed.module.path.stem}.{node.name}'))
+            case _:
+                pass
     return row
 
 
@@ -277,7 +283,7 @@ def statements(tree: ast.AST) -> Iterator[ast.AST]:
         for name in ('body', 'orelse', 'finalbody', 'handlers', 'cases'):
             inner = getattr(node, name, None)
             if isinstance(inner, list):
-                pending.extend(inner)
+                pending.extend(cast('list[ast.AST]', inner))
 
 
 # What is shown
@@ -315,6 +321,8 @@ class Live:
                 self.progress.update(self._modules, advance=1, now=module.path.name)
             case PackageDone(name):
                 self.progress.update(self._packages, advance=1, now=name)
+            case _:
+                pass
 
 
 def show_table(console: Console, rows: list[Row], where: str) -> None:
@@ -393,20 +401,21 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_arguments(arguments)
     console = Console() if sys.stdout.isatty() else Console(width=120)
     warnings.simplefilter('ignore')  # the parser warns of old escapes in the library's own tests
-    graph = build_graph()
     live = Live(console)
     started = time.perf_counter()
     try:
+        graph = build_graph()
         with live.progress:
             rows = graph.run_sync(
                 inputs=Request(options.path, options.packages), on_event=live, max_concurrency=options.threads
             )
     except KeyboardInterrupt:
-        console.print(f'Stopped after {live.modules_counted:,} of {live.modules_found:,} modules.', highlight=False)
+        of = f'{live.modules_found:,}' if live.modules_found else 'all'
+        console.print(f'Stopped after {live.modules_counted:,} of {of} modules.', highlight=False)
         return 130
+    seconds = time.perf_counter() - started
     if not rows:
         return complain(f'there are no Python files in {options.path}. Name another folder with --path.')
-    seconds = time.perf_counter() - started
     show_table(console, rows, where_of(options.path))
     show_diagram(console, graph, options.output)
     console.print(

@@ -32,14 +32,15 @@ async def main() -> None:
             except ValueError as error:
                 # `run.next_task` is an ErrorMarker now. Hand a value to the join in the place of the one that failed.
                 print('recovered from:', error)
-                run.override_next([GraphTaskRequest('total', 100)])
+                run.override_next([GraphTaskRequest(total.id, 100)])
                 continue
             if isinstance(event, EndMarker):
                 print('ended with', event.value)
-            elif event[0].node_id == 'parse':
+            elif event[0].node_id == parse.id:
                 # Tasks that were shown have not started. Leave one of them out.
-                run.override_next([task for task in event if task.inputs != 'skip'])
-                print('about to parse', [task.inputs for task in run.next_task])
+                kept = [task for task in event if task.inputs != 'skip']
+                print('about to parse', [task.inputs for task in kept])
+                run.override_next(kept)
     print('output:', run.output)
 
 

@@ -11,6 +11,7 @@ import re
 import sys
 import traceback
 import warnings
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 from pytest_examples import CodeExample, EvalExample, find_examples
 
+import plait_graph
 from plait_graph import Graph
 
 ROOT = Path(__file__).parents[2]
@@ -34,11 +36,13 @@ def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def blocks_by_page() -> list[Any]:
+    """The Python blocks of each page that has some."""
     pages = groupby(find_examples(*PAGES), key=lambda block: block.path)
     return [pytest.param(list(blocks), id=str(page.relative_to(ROOT))) for page, blocks in pages]
 
 
 def blocks_of_docstrings() -> list[Any]:
+    """The Python blocks in the docstrings of the package."""
     return [pytest.param(block, id=f'{block.path.stem}:{block.start_line}') for block in find_examples(PACKAGE)]
 
 
@@ -94,11 +98,13 @@ def test_blocks_of_docstrings_run(block: CodeExample, eval_example: EvalExample)
 
 
 def pictures_of(names: dict[str, Any]) -> set[str]:
+    """What the graphs among some names are drawn as."""
     graphs = [value for value in names.values() if isinstance(value, Graph)]
     return {graph.render(direction=direction) for graph in graphs for direction in (None, 'LR')}
 
 
 def diagrams_of(page: Path) -> list[str]:
+    """The Mermaid blocks of a page."""
     return re.findall(r'^```mermaid\n(.*?)\n```$', page.read_text(encoding='utf-8'), flags=re.DOTALL | re.MULTILINE)
 
 
@@ -112,10 +118,20 @@ def test_sentences_have_lines_of_their_own(page: Path):
     assert re.findall(r'.*(?<!e\.g)(?<!i\.e)[a-z)`][.?!] +[A-Z].*', text) == []
 
 
-def test_reference_names_every_public_module():
-    """Each public module has a page in the reference that shows it."""
-    modules = {path.stem for path in PACKAGE.glob('*.py') if not path.stem.startswith('_')}
-    pages = (ROOT / 'docs' / 'reference').glob('*.md')
-    shown = {name for page in pages for name in re.findall(r'^::: plait_graph\.(\w+)', page.read_text(), re.MULTILINE)}
+MODULES = sorted(path.stem for path in PACKAGE.glob('*.py') if not path.stem.startswith('_'))
 
-    assert modules - shown - {'node_types'} == set()
+
+@pytest.mark.parametrize('name', MODULES)
+def test_reference_has_every_public_name(name: str):
+    """Each public name of a public module is on the module's page of the reference."""
+    page = ROOT / 'docs' / 'reference' / f'{"node" if name == "node_types" else name}.md'
+    said = set(re.findall(r'^        - (\w+)$|`(\w+)`', page.read_text(encoding='utf-8'), flags=re.MULTILINE))
+
+    assert set(import_module(f'plait_graph.{name}').__all__) <= {either for pair in said for either in pair}
+
+
+def test_reference_lists_the_front_door():
+    """Each name that `plait_graph` gives is on the first page of the reference, and leads to its description."""
+    page = (ROOT / 'docs' / 'reference' / 'index.md').read_text(encoding='utf-8')
+
+    assert sorted(re.findall(r'\[`(\w+)`\]\[plait_graph\.\w+\.\1\]', page)) == sorted(plait_graph.__all__)

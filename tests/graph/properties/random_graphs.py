@@ -39,7 +39,7 @@ class Value:
         return Value((self.number + other.number) % 10007, min(self.fuel, other.fuel))
 
 
-FULL = 4
+FULL = 3
 INPUTS = [Value(number, FULL) for number in range(20)]
 
 
@@ -85,9 +85,10 @@ def _step(name: str) -> Callable[[Any], Any]:
 
 
 def split(most: int, ctx) -> list[Value]:
-    """Some values for a map; none of them now and then."""
+    """Some values for a map, none of them now and then; they have less fuel, so that loops with forks stay small."""
     value = as_value(ctx.inputs)
-    return [Value((value.number + 7 * n) % 10007, value.fuel) for n in range(value.number % (most + 1))]
+    fuel = max(value.fuel - 1, 0)
+    return [Value((value.number + 7 * n) % 10007, fuel) for n in range(value.number % (most + 1))]
 
 
 def stream(most: int, ctx):

@@ -9,6 +9,12 @@ Deps = TypeVar('Deps')
 Input = TypeVar('Input')
 Output = TypeVar('Output')
 Item = TypeVar('Item')
+
+BuilderState = TypeVar('BuilderState', default=None)
+BuilderDeps = TypeVar('BuilderDeps', default=None)
+BuilderInput = TypeVar('BuilderInput', default=None)
+BuilderOutput = TypeVar('BuilderOutput', default=None)
+
 Source = TypeVar('Source')
 Handled = TypeVar('Handled')
 

@@ -11,19 +11,21 @@ from typing_extensions import TypeVar
 
 __all__ = 'BaseNode', 'DepsT', 'Edge', 'End', 'GraphRunContext', 'NodeRunEndT', 'RunEndT', 'StateT'
 
-StateT = TypeVar('StateT', default=None, infer_variance=True)
-DepsT = TypeVar('DepsT', default=None, infer_variance=True)
-RunEndT = TypeVar('RunEndT', default=None, infer_variance=True)
-NodeRunEndT = TypeVar('NodeRunEndT', default=Never, infer_variance=True)
+StateT = TypeVar('StateT', default=None, contravariant=True)
+_StateOut = TypeVar('_StateOut', default=None, covariant=True)
+_DepsOut = TypeVar('_DepsOut', default=None, covariant=True)
+DepsT = TypeVar('DepsT', default=None, contravariant=True)
+RunEndT = TypeVar('RunEndT', default=None, covariant=True)
+NodeRunEndT = TypeVar('NodeRunEndT', default=Never, covariant=True)
 
 
 @dataclass(kw_only=True)
-class GraphRunContext(Generic[StateT, DepsT]):
+class GraphRunContext(Generic[_StateOut, _DepsOut]):
     """What a class node's `run` is given."""
 
-    state: StateT
+    state: _StateOut
     """The state of the run."""
-    deps: DepsT
+    deps: _DepsOut
     """The dependencies of the run."""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from types import FrameType, MappingProxyType
-from typing import Any, Generic, Literal, cast, get_args, get_origin
+from types import FrameType, MappingProxyType, UnionType
+from typing import Any, Generic, Literal, Union, cast, get_args, get_origin
 
 from plait_graph import events
 from plait_graph._compile.compile import Compiled
@@ -376,6 +376,9 @@ def make_graph(
 
 def _accepted(type_: Any) -> Any:
     """What `isinstance` can be asked about inputs of a type, or `None` if it cannot be asked."""
+    if get_origin(type_) in (Union, UnionType):
+        members = [_accepted(member) for member in get_args(type_)]
+        return None if None in members else tuple(members)
     if get_origin(type_) is Literal:
         return tuple(dict.fromkeys(type(cast(object, value)) for value in get_args(type_)))
     class_ = get_origin(type_) or type_

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import AsyncIterable, Awaitable, Callable, Collection
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable
 from pathlib import PurePath
 from types import NoneType
-from typing import Any, Generic, Literal, TypeVar, cast, get_origin, overload
+from typing import Any, Generic, Literal, Never, TypeVar, cast, get_origin, overload
 
 from plait_graph._compile.compile import Compiled, compile_definition
 from plait_graph._compile.lower import Layout, numbered
 from plait_graph._definition import Definition
 from plait_graph._hints import UNKNOWN, Way, step_types, ways_of_node, ways_of_step
-from plait_graph._typevars import Deps, Input, Item, Output, Source, State
+from plait_graph._typevars import BuilderDeps as Deps
+from plait_graph._typevars import BuilderInput as Input
+from plait_graph._typevars import BuilderOutput as Output
+from plait_graph._typevars import BuilderState as State
+from plait_graph._typevars import Item, Source
 from plait_graph.basenode import BaseNode, End
 from plait_graph.decision import Decision, DecisionBranch, DecisionBranchBuilder
 from plait_graph.exceptions import GraphBuildingError, GraphSetupError, GraphValidationError
@@ -48,7 +52,7 @@ from plait_graph.paths import (
     SourceNode,
 )
 from plait_graph.step import NodeStep, Step, StepContext, StepKind
-from plait_graph.util import TypeOrTypeExpression, get_callable_name, unpack_type_expression
+from plait_graph.util import TypeExpression, TypeOrTypeExpression, get_callable_name, unpack_type_expression
 
 __all__ = (
     'EndMarker',
@@ -106,22 +110,67 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         ```
     """
 
+    @overload
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        state_type: TypeOrTypeExpression[State] = ...,
+        deps_type: TypeOrTypeExpression[Deps] = ...,
+        input_type: type[TypeExpression[Input]],
+        output_type: type[TypeExpression[Output]],
+        auto_instrument: bool = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        state_type: TypeOrTypeExpression[State] = ...,
+        deps_type: TypeOrTypeExpression[Deps] = ...,
+        input_type: type[TypeExpression[Input]],
+        output_type: type[Output] = ...,
+        auto_instrument: bool = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        state_type: TypeOrTypeExpression[State] = ...,
+        deps_type: TypeOrTypeExpression[Deps] = ...,
+        input_type: type[Input] = ...,
+        output_type: type[TypeExpression[Output]],
+        auto_instrument: bool = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        state_type: TypeOrTypeExpression[State] = ...,
+        deps_type: TypeOrTypeExpression[Deps] = ...,
+        input_type: type[Input] = ...,
+        output_type: type[Output] = ...,
+        auto_instrument: bool = ...,
+    ) -> None: ...
     def __init__(
         self,
         *,
         name: str | None = None,
-        state_type: TypeOrTypeExpression[State] = cast(Any, NoneType),
-        deps_type: TypeOrTypeExpression[Deps] = cast(Any, NoneType),
-        input_type: TypeOrTypeExpression[Input] = _UNSAID,
-        output_type: TypeOrTypeExpression[Output] = cast(Any, NoneType),
+        state_type: Any = NoneType,
+        deps_type: Any = NoneType,
+        input_type: Any = _UNSAID,
+        output_type: Any = _UNSAID,
         auto_instrument: bool = True,
-    ):
+    ) -> None:
         self.name = name
-        self.state_type = state_type
-        self.deps_type = deps_type
+        self.state_type: TypeOrTypeExpression[State] = state_type
+        self.deps_type: TypeOrTypeExpression[Deps] = deps_type
         self._checks_input = input_type is not _UNSAID
+        self._checks_output = output_type is not _UNSAID
         self.input_type: TypeOrTypeExpression[Input] = input_type if self._checks_input else cast(Any, NoneType)
-        self.output_type = output_type
+        self.output_type: TypeOrTypeExpression[Output] = output_type if self._checks_output else cast(Any, NoneType)
         self.auto_instrument = auto_instrument
         self._start: StartNode[Input] = StartNode()
         self._end: EndNode[Output] = EndNode()
@@ -327,7 +376,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             order=order,
         )
 
-    def decision(self, *, note: str | None = None, node_id: str | None = None) -> Decision[State, Deps, Any]:
+    def decision(self, *, note: str | None = None, node_id: str | None = None) -> Decision[State, Deps, Never]:
         """Make a decision without branches; add them with `.branch(...)`.
 
         Args:
@@ -338,6 +387,14 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         self._generated.add(id)
         return Decision(NodeID(id), note=note)
 
+    @overload
+    def match(
+        self, source: type[TypeExpression[Source]], *, matches: Callable[[Any], bool] | None = None
+    ) -> DecisionBranchBuilder[State, Deps, Source, Source]: ...
+    @overload
+    def match(
+        self, source: type[Source], *, matches: Callable[[Any], bool] | None = None
+    ) -> DecisionBranchBuilder[State, Deps, Source, Source]: ...
     def match(
         self, source: TypeOrTypeExpression[Source], *, matches: Callable[[Any], bool] | None = None
     ) -> DecisionBranchBuilder[State, Deps, Source, Source]:
@@ -423,10 +480,34 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         path = self.edge_from(source)
         self.add((path if label is None else path.label(label)).to(destination))
 
+    @overload
+    def add_mapping_edge(
+        self,
+        source: SourceNode[Iterable[Item], State, Deps],
+        map_to: DestinationNode[Item, State, Deps],
+        *,
+        pre_map_label: str | None = ...,
+        post_map_label: str | None = ...,
+        fork_id: str | None = ...,
+        downstream_join_id: str | None = ...,
+        limit: int | None = ...,
+    ) -> None: ...
+    @overload
+    def add_mapping_edge(
+        self,
+        source: SourceNode[AsyncIterable[Item], State, Deps],
+        map_to: DestinationNode[Item, State, Deps],
+        *,
+        pre_map_label: str | None = ...,
+        post_map_label: str | None = ...,
+        fork_id: str | None = ...,
+        downstream_join_id: str | None = ...,
+        limit: int | None = ...,
+    ) -> None: ...
     def add_mapping_edge(
         self,
         source: Any,
-        map_to: DestinationNode[Item, State, Deps],
+        map_to: DestinationNode[Any, State, Deps],
         *,
         pre_map_label: str | None = None,
         post_map_label: str | None = None,
@@ -494,9 +575,9 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         """What was said, with the edges that return hints imply."""
         nodes, edges = dict(self._nodes), list(self._edges)
         sources = {source for source, _ in edges}
-        types: dict[NodeID, tuple[Any, Any]] = {
-            EndNode.id: (unpack_type_expression(self.output_type), UNKNOWN),
-        }
+        types: dict[NodeID, tuple[Any, Any]] = {}
+        if self._checks_output:
+            types[EndNode.id] = (unpack_type_expression(self.output_type), UNKNOWN)
         if self._checks_input:
             types[StartNode.id] = (UNKNOWN, unpack_type_expression(self.input_type))
         routing: set[NodeID] = set()

@@ -164,7 +164,7 @@ class Step(Generic[StateIn, DepsIn, InputIn, OutputOut]):
     ):
         self.id = NodeID(id)
         self.call = call
-        self.kind: StepKind = kind or _kind_of(id, call)
+        self.kind: StepKind = _kind_of(id, call, kind)
         self.label = label
         self.abandon = abandon
 
@@ -179,8 +179,8 @@ class Step(Generic[StateIn, DepsIn, InputIn, OutputOut]):
 AnyStep: TypeAlias = Step[Any, Any, Any, Any]
 
 
-def _kind_of(id: str, call: Any) -> StepKind:
-    """Decide how a callable is run."""
+def _kind_of(id: str, call: Any, wanted: StepKind | None) -> StepKind:
+    """Decide how a callable is run, or check that it can be run as it is wanted."""
     if not callable(call):
         raise GraphSetupError(f'Step {id!r} is made from {call!r}, which cannot be called. Give a function.')
     function: Any = call
@@ -188,6 +188,13 @@ def _kind_of(id: str, call: Any) -> StepKind:
         function = cast('functools.partial[Any]', function).func
     if not inspect.isroutine(function) and not inspect.isclass(function):
         function = function.__call__
+    if wanted == 'stream' and inspect.iscoroutinefunction(function):
+        raise GraphSetupError(
+            f'Stream {id!r} is made from a coroutine function, which gives one value and not items. '
+            f'Let it `yield` its items, or use `@g.step`.'
+        )
+    if wanted is not None:
+        return wanted
     if inspect.isasyncgenfunction(function):
         raise GraphSetupError(
             f'Step {id!r} is an async generator, which gives items and not one value. '
@@ -208,20 +215,18 @@ class StepNode(BaseNode[StateIn, DepsIn, Any], Generic[StateIn, DepsIn]):
         raise GraphRuntimeError(f'{self!r} stands for a step of a graph and is not run itself.')
 
 
-class NodeStep(Step[StateIn, DepsIn, BaseNode[StateIn, DepsIn, Any], BaseNode[StateIn, DepsIn, Any] | End[Any]]):
+class NodeStep(Step[State, Deps, BaseNode[State, Deps, Any], BaseNode[State, Deps, Any] | End[Any]]):
     """The step around a class node; its input is an instance of the class."""
 
     __slots__ = ('node_type',)
 
-    def __init__(
-        self, node_type: type[BaseNode[StateIn, DepsIn, Any]], *, id: str | None = None, label: str | None = None
-    ):
+    def __init__(self, node_type: type[BaseNode[State, Deps, Any]], *, id: str | None = None, label: str | None = None):
         if not (isinstance(node_type, type) and issubclass(node_type, BaseNode)):  # pyright: ignore[reportUnnecessaryIsInstance] # bad input
             raise GraphSetupError(f'{node_type!r} is not a node class. Derive it from BaseNode.')
         self.node_type = node_type
         super().__init__(id or node_type.get_node_id(), self._run_node, label=label, kind='async')
 
-    async def _run_node(self, ctx: StepContext[StateIn, DepsIn, BaseNode[StateIn, DepsIn, Any]]) -> Any:
+    async def _run_node(self, ctx: StepContext[State, Deps, BaseNode[State, Deps, Any]]) -> Any:
         node = ctx.inputs
         if not isinstance(node, self.node_type):
             raise ValueError(

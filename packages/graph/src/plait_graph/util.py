@@ -10,10 +10,11 @@ from typing_extensions import TypeAliasType, TypeVar
 
 __all__ = 'Maybe', 'Some', 'TypeExpression', 'TypeOrTypeExpression', 'get_callable_name', 'unpack_type_expression'
 
-T = TypeVar('T', infer_variance=True)
+T = TypeVar('T')
+T_co = TypeVar('T_co', covariant=True)
 
 
-class TypeExpression(Generic[T]):
+class TypeExpression(Generic[T_co]):
     """Carries a type that is not a class, such as a union or a literal, where a class is asked for.
 
     Use it subscripted and never as an object: `g.match(TypeExpression[int | str])`.
@@ -32,10 +33,10 @@ def unpack_type_expression(type_: TypeOrTypeExpression[T]) -> type[T]:
 
 
 @dataclass(frozen=True, slots=True)
-class Some(Generic[T]):
+class Some(Generic[T_co]):
     """A value that is there, even if it is `None`."""
 
-    value: T
+    value: T_co
 
 
 Maybe: TypeAlias = Some[T] | None
