@@ -93,7 +93,7 @@ ci: lint types test test-pythons docs ## Do all that CI does.
 
 .PHONY: clean
 clean: ## Remove all that these words have made.
-	rm -rf .venv .venvs .tools site uv.lock .coverage htmlcov
+	rm -rf .venv .venvs .tools build site uv.lock .coverage htmlcov
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 

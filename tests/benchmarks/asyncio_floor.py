@@ -20,9 +20,7 @@ async def _same_later(value: int) -> int:
     return value
 
 
-async def _sum_of(
-    body: Callable[[int], Coroutine[Any, Any, int]], values: range | tuple[int, ...]
-) -> int:
+async def _sum_of(body: Callable[[int], Coroutine[Any, Any, int]], values: range | tuple[int, ...]) -> int:
     """Run one task for each value and add up what they give."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(body(value)) for value in values]
@@ -111,7 +109,7 @@ def many_runs(count: int) -> Program:
 
 
 CONTENDER = Contender(
-    name="asyncio",
+    name='asyncio',
     distribution=None,
     one_step=one_step,
     chain=chain,

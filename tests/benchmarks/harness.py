@@ -75,7 +75,7 @@ class Race:
     @property
     def units(self) -> str:
         """The word for several units."""
-        return f"{self.unit}es" if self.unit.endswith("ch") else f"{self.unit}s"
+        return f'{self.unit}es' if self.unit.endswith('ch') else f'{self.unit}s'
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Spread:
     high: float
 
     @classmethod
-    def over(cls, values: Sequence[float]) -> "Spread":
+    def over(cls, values: Sequence[float]) -> 'Spread':
         """Sum up at least one value."""
         return cls(statistics.median(values), min(values), max(values))
 
@@ -106,9 +106,7 @@ class RaceResult:
         if not above or not below:
             return None
         rounds = max(len(above), len(below))
-        pairs = itertools.islice(
-            zip(itertools.cycle(above), itertools.cycle(below), strict=False), rounds
-        )
+        pairs = itertools.islice(zip(itertools.cycle(above), itertools.cycle(below), strict=False), rounds)
         return Spread.over([a / b for a, b in pairs])
 
 
@@ -131,7 +129,7 @@ class _Runner:
             answer = await program()
         spent = time.process_time() - begin
         if answer != self.lane.expected:
-            raise WrongAnswerError(f"{self.lane.key} gave {answer}, not {self.lane.expected}")
+            raise WrongAnswerError(f'{self.lane.key} gave {answer}, not {self.lane.expected}')
         return spent / repeats
 
     async def warm_up(self, sample_seconds: float) -> None:
@@ -152,9 +150,7 @@ async def run_race(race: Race, *, rounds: int, sample_seconds: float) -> RaceRes
     A lane whose program fails is taken out with its message; the others go on.
     """
     failures: dict[Key, str] = {}
-    runners = [
-        runner for lane in race.lanes if (runner := await _start(lane, sample_seconds, failures))
-    ]
+    runners = [runner for lane in race.lanes if (runner := await _start(lane, sample_seconds, failures))]
     # Modules and built graphs belong to all contenders: no one's collections should walk them.
     gc.collect()
     gc.freeze()
@@ -164,14 +160,8 @@ async def run_race(race: Race, *, rounds: int, sample_seconds: float) -> RaceRes
         for runner in runners:
             await _sample(runner, failures)
     gc.unfreeze()
-    samples = {
-        runner.lane.key: tuple(runner.samples)
-        for runner in runners
-        if runner.lane.key not in failures
-    }
-    return RaceResult(
-        race, {lane.key: samples[lane.key] for lane in race.lanes if lane.key in samples}, failures
-    )
+    samples = {runner.lane.key: tuple(runner.samples) for runner in runners if runner.lane.key not in failures}
+    return RaceResult(race, {lane.key: samples[lane.key] for lane in race.lanes if lane.key in samples}, failures)
 
 
 async def _start(lane: Lane, sample_seconds: float, failures: dict[Key, str]) -> _Runner | None:
@@ -180,7 +170,7 @@ async def _start(lane: Lane, sample_seconds: float, failures: dict[Key, str]) ->
         if not lane.once:
             await runner.warm_up(sample_seconds)
     except Exception as error:  # noqa: BLE001 - whatever a contender raises is a result of the race
-        failures[lane.key] = f"{type(error).__name__}: {error}".splitlines()[0]
+        failures[lane.key] = f'{type(error).__name__}: {error}'.splitlines()[0]
         return None
     return runner
 
@@ -192,4 +182,4 @@ async def _sample(runner: _Runner, failures: dict[Key, str]) -> None:
     try:
         await runner.sample()
     except Exception as error:  # noqa: BLE001 - whatever a contender raises is a result of the race
-        failures[lane.key] = f"{type(error).__name__}: {error}".splitlines()[0]
+        failures[lane.key] = f'{type(error).__name__}: {error}'.splitlines()[0]

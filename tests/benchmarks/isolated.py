@@ -16,18 +16,18 @@ from harness import Spread
 from report import Check, Section, spread_text
 from suite import Sizes
 
-_BARE = "pass"
-_OURS = "import plait_graph"
-_REFERENCE = "import anyio, pydantic"
+_BARE = 'pass'
+_OURS = 'import plait_graph'
+_REFERENCE = 'import anyio, pydantic'
 _STATEMENTS = (
     _BARE,
     _OURS,
     _REFERENCE,
     # pydantic fetches BaseModel on first use: the line above is not all that a model costs.
-    "import anyio; from pydantic import BaseModel",
-    "import pydantic_graph",
-    "import langgraph.graph",
-    "import networkx",
+    'import anyio; from pydantic import BaseModel',
+    'import pydantic_graph',
+    'import langgraph.graph',
+    'import networkx',
 )
 _IMPORT_ALLOWANCE_MS = 40.0
 _MAP_GROWTH_MB = 20.0
@@ -52,62 +52,56 @@ def imports(rounds: int) -> Section:
     samples: dict[str, list[float]] = {}
     failures: dict[str, str] = {}
     loads_networkx: dict[str, bool] = {}
-    with tempfile.TemporaryDirectory(prefix="bench-bytecode-") as bytecode:
+    with tempfile.TemporaryDirectory(prefix='bench-bytecode-') as bytecode:
         for statement in _STATEMENTS:
             try:
-                loads_networkx[statement] = _import(statement, bytecode)["networkx"]
+                loads_networkx[statement] = _import(statement, bytecode)['networkx']
             except _ProbeError as error:
                 failures[statement] = str(error)
         for _ in range(rounds):
             for statement in loads_networkx:
-                samples.setdefault(statement, []).append(_import(statement, bytecode)["cpu"] * 1e3)
+                samples.setdefault(statement, []).append(_import(statement, bytecode)['cpu'] * 1e3)
     return Section(
-        name="import",
-        title="import, CPU ms above bare Python",
+        name='import',
+        title='import, CPU ms above bare Python',
         rows=[
-            ("statement", "median", "range", "networkx loaded"),
-            *(
-                _import_row(statement, samples, loads_networkx)
-                for statement in samples
-                if statement != _BARE
-            ),
+            ('statement', 'median', 'range', 'networkx loaded'),
+            *(_import_row(statement, samples, loads_networkx) for statement in samples if statement != _BARE),
         ],
-        notes=[f"{statement}: {message}" for statement, message in failures.items()],
+        notes=[f'{statement}: {message}' for statement, message in failures.items()],
         checks=_import_checks(samples, loads_networkx),
-        data={"cpu_ms": samples, "networkx_loaded": loads_networkx, "failures": failures},
+        data={'cpu_ms': samples, 'networkx_loaded': loads_networkx, 'failures': failures},
     )
 
 
 def _import(statement: str, bytecode: str) -> dict[str, Any]:
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    return _run(["-P", "-c", _IMPORT_PROBE.format(statement=statement)], environment)
+    environment = {**os.environ, 'PYTHONPYCACHEPREFIX': bytecode}
+    environment.pop('PYTHONDONTWRITEBYTECODE', None)
+    return _run(['-P', '-c', _IMPORT_PROBE.format(statement=statement)], environment)
 
 
-def _import_row(
-    statement: str, samples: dict[str, list[float]], loads_networkx: dict[str, bool]
-) -> tuple[str, ...]:
+def _import_row(statement: str, samples: dict[str, list[float]], loads_networkx: dict[str, bool]) -> tuple[str, ...]:
     spread = _difference(samples[statement], samples[_BARE])
     return (
         statement,
-        f"{spread.median:.0f}",
+        f'{spread.median:.0f}',
         spread_text(spread),
-        "yes" if loads_networkx[statement] else "no",
+        'yes' if loads_networkx[statement] else 'no',
     )
 
 
 def _import_checks(samples: dict[str, list[float]], loads_networkx: dict[str, bool]) -> list[Check]:
-    claim = f"import: plait_graph above `{_REFERENCE}`"
-    lazy = "import: networkx in sys.modules after plait_graph"
-    bar = f"<= {_IMPORT_ALLOWANCE_MS:.0f} ms"
+    claim = f'import: plait_graph above `{_REFERENCE}`'
+    lazy = 'import: networkx in sys.modules after plait_graph'
+    bar = f'<= {_IMPORT_ALLOWANCE_MS:.0f} ms'
     if _OURS not in samples or _REFERENCE not in samples:
-        return [Check.unmeasured(claim, bar), Check.unmeasured(lazy, "no")]
+        return [Check.unmeasured(claim, bar), Check.unmeasured(lazy, 'no')]
     above = _difference(samples[_OURS], samples[_REFERENCE])
-    measured = f"{above.median:+.0f} ms ({spread_text(above)})"
+    measured = f'{above.median:+.0f} ms ({spread_text(above)})'
     loaded = loads_networkx[_OURS]
     return [
         Check(claim, measured, bar, above.median <= _IMPORT_ALLOWANCE_MS),
-        Check(lazy, "yes" if loaded else "no", "no", not loaded),
+        Check(lazy, 'yes' if loaded else 'no', 'no', not loaded),
     ]
 
 
@@ -118,10 +112,10 @@ def _difference(values: Sequence[float], base: Sequence[float]) -> Spread:
 def map_memory(sizes: Sizes) -> Section:
     """Measure the growth of a process that maps over a long generator, 100 items in flight."""
     return _memory(
-        "map",
+        'map',
         sizes.memory_items,
-        "item",
-        f"map(limit=100) over {sizes.memory_items:,}",
+        'item',
+        f'map(limit=100) over {sizes.memory_items:,}',
         _MAP_GROWTH_MB,
     )
 
@@ -129,34 +123,30 @@ def map_memory(sizes: Sizes) -> Section:
 def loop_memory(sizes: Sizes) -> Section:
     """Measure the growth of a process that turns a loop for long."""
     return _memory(
-        "loop",
+        'loop',
         sizes.memory_turns,
-        "turn",
-        f"a loop of {sizes.memory_turns:,} turns",
+        'turn',
+        f'a loop of {sizes.memory_turns:,} turns',
         _LOOP_GROWTH_MB,
     )
 
 
 def _memory(kind: str, units: int, unit: str, title: str, at_most_mb: float) -> Section:
-    name = f"{kind}-memory"
-    claim = f"{name}: growth in {title}"
-    bar = f"< {at_most_mb:.0f} MB"
+    name = f'{kind}-memory'
+    claim = f'{name}: growth in {title}'
+    bar = f'< {at_most_mb:.0f} MB'
     try:
-        found = _run(
-            [str(Path(__file__).with_name("probe.py")), kind, str(units)], dict(os.environ)
-        )
+        found = _run([str(Path(__file__).with_name('probe.py')), kind, str(units)], dict(os.environ))
     except _ProbeError as error:
-        return Section(
-            name, f"memory of {title}", [], [str(error)], [Check.unmeasured(claim, bar)], {}
-        )
-    growth = found["growth_kib"] / 1024
-    per_unit = found["cpu_seconds"] / units * 1e6
-    row = (f"{found['start_kib'] / 1024:.1f}", f"{growth:.1f}", f"{per_unit:.2f}")
+        return Section(name, f'memory of {title}', [], [str(error)], [Check.unmeasured(claim, bar)], {})
+    growth = found['growth_kib'] / 1024
+    per_unit = found['cpu_seconds'] / units * 1e6
+    row = (f'{found["start_kib"] / 1024:.1f}', f'{growth:.1f}', f'{per_unit:.2f}')
     return Section(
         name=name,
-        title=f"memory of {title}",
-        rows=[("MB at start", "MB growth at peak", f"CPU us per {unit}"), row],
-        checks=[Check(claim, f"{growth:.1f} MB", bar, growth < at_most_mb)],
+        title=f'memory of {title}',
+        rows=[('MB at start', 'MB growth at peak', f'CPU us per {unit}'), row],
+        checks=[Check(claim, f'{growth:.1f} MB', bar, growth < at_most_mb)],
         data=found,
     )
 
@@ -172,7 +162,5 @@ def _run(arguments: Sequence[str], environment: dict[str, str]) -> dict[str, Any
         check=False,
     )
     if done.returncode != 0:
-        raise _ProbeError(
-            (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        )
+        raise _ProbeError((done.stderr.strip().splitlines() or [f'exit code {done.returncode}'])[-1])
     return json.loads(done.stdout)

@@ -17,8 +17,8 @@ from typing import Any
 
 import with_plait
 
-_STATUS = Path("/proc/self/status")
-_CLEAR_REFS = Path("/proc/self/clear_refs")
+_STATUS = Path('/proc/self/status')
+_CLEAR_REFS = Path('/proc/self/clear_refs')
 _LIMIT = 100
 _WARM_UP = 10_000
 
@@ -31,25 +31,25 @@ async def _loop(turns: int) -> int:
 
 def _resident_kib() -> int:
     """What the process holds now; its peak so far where the system does not tell."""
-    return _status_kib("VmRSS")
+    return _status_kib('VmRSS')
 
 
 def _peak_kib() -> int:
-    return _status_kib("VmHWM")
+    return _status_kib('VmHWM')
 
 
 def _status_kib(field: str) -> int:
     if not _STATUS.exists():
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak // 1024 if sys.platform == "darwin" else peak
+        return peak // 1024 if sys.platform == 'darwin' else peak
     # Not ru_maxrss here: Linux hands the peak of the parent down to a child that it starts.
-    lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
+    lines = dict(line.split(':', 1) for line in _STATUS.read_text().splitlines())
     return int(lines[field].split()[0])
 
 
 def _forget_peak() -> None:
     with contextlib.suppress(OSError):  # no such file, or not ours to write
-        _CLEAR_REFS.write_text("5")
+        _CLEAR_REFS.write_text('5')
 
 
 async def _measure(program: Sized, units: int, expected: int) -> dict[str, float | int]:
@@ -62,19 +62,19 @@ async def _measure(program: Sized, units: int, expected: int) -> dict[str, float
     answer = await program(units)
     spent = time.process_time() - begin
     if answer != expected:
-        raise SystemExit(f"got {answer}, not {expected}")
-    return {"start_kib": start, "growth_kib": max(_peak_kib() - start, 0), "cpu_seconds": spent}
+        raise SystemExit(f'got {answer}, not {expected}')
+    return {'start_kib': start, 'growth_kib': max(_peak_kib() - start, 0), 'cpu_seconds': spent}
 
 
 def main() -> None:
     """Run what the command line asks for."""
     kind, units = sys.argv[1], int(sys.argv[2])
-    if kind == "map":
+    if kind == 'map':
         measured = _measure(with_plait.map_of_generator(_LIMIT), units, units * (units - 1) // 2)
     else:
         measured = _measure(_loop, units, units)
     print(json.dumps(asyncio.run(measured)))
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     main()

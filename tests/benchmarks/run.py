@@ -19,8 +19,8 @@ from report import Section, machine, race_section, section_lines, verdict_lines
 
 Experiment = Callable[[], Section]
 
-_NAMES = (*suite.RACES, "import", "map-memory", "loop-memory")
-_DISTRIBUTIONS = ("plait-graph", "pydantic-graph", "langgraph", "anyio", "pydantic", "networkx")
+_NAMES = (*suite.RACES, 'import', 'map-memory', 'loop-memory')
+_DISTRIBUTIONS = ('plait-graph', 'pydantic-graph', 'langgraph', 'anyio', 'pydantic', 'networkx')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     rounds: int = options.rounds or (3 if options.quick else 7)
     facts = machine(_DISTRIBUTIONS)
-    _show(f"{name}: {value}" for name, value in facts.items())
+    _show(f'{name}: {value}' for name, value in facts.items())
     contenders, missing = suite.load_contenders()
-    _show([*(f"left out: {name} ({why})" for name, why in missing.items()), ""])
+    _show([*(f'left out: {name} ({why})' for name, why in missing.items()), ''])
 
     experiments = _experiments(contenders, rounds, quick=options.quick)
     sections: list[Section] = []
@@ -42,50 +42,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checks = [check for section in sections for check in section.checks]
     _show(verdict_lines(checks))
     if options.quick:
-        _show(["Smaller sizes and fewer rounds: an indication, not a verdict."])
+        _show(['Smaller sizes and fewer rounds: an indication, not a verdict.'])
     if options.json:
-        document = {**facts, "rounds": rounds, "quick": options.quick, "missing": missing}
-        document["sections"] = [asdict(section) for section in sections]
-        options.json.write_text(json.dumps(document, indent=2) + "\n")
+        document = {**facts, 'rounds': rounds, 'quick': options.quick, 'missing': missing}
+        document['sections'] = [asdict(section) for section in sections]
+        options.json.write_text(json.dumps(document, indent=2) + '\n')
     return int(options.strict and not all(check.passed for check in checks))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Compare Plait with asyncio by hand, pydantic-graph and LangGraph."
-    )
+    parser = argparse.ArgumentParser(description='Compare Plait with asyncio by hand, pydantic-graph and LangGraph.')
+    parser.add_argument('--quick', action='store_true', help='smaller sizes and 3 rounds: half a minute')
     parser.add_argument(
-        "--quick", action="store_true", help="smaller sizes and 3 rounds: half a minute"
-    )
-    parser.add_argument(
-        "--only",
-        action="append",
+        '--only',
+        action='append',
         choices=_NAMES,
-        metavar="NAME",
-        help=f"one of {', '.join(_NAMES)}",
+        metavar='NAME',
+        help=f'one of {", ".join(_NAMES)}',
     )
-    parser.add_argument(
-        "--rounds", type=_at_least_one, metavar="N", help="rounds of each race (7; with --quick 3)"
-    )
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write everything measured to a file"
-    )
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with 1 unless every promise was kept"
-    )
+    parser.add_argument('--rounds', type=_at_least_one, metavar='N', help='rounds of each race (7; with --quick 3)')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write everything measured to a file')
+    parser.add_argument('--strict', action='store_true', help='exit with 1 unless every promise was kept')
     return parser.parse_args(arguments)
 
 
 def _at_least_one(text: str) -> int:
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not a number of rounds: give 1 or more")
+        raise argparse.ArgumentTypeError(f'{value} is not a number of rounds: give 1 or more')
     return value
 
 
-def _experiments(
-    contenders: suite.Contenders, rounds: int, *, quick: bool
-) -> Mapping[str, Experiment]:
+def _experiments(contenders: suite.Contenders, rounds: int, *, quick: bool) -> Mapping[str, Experiment]:
     """Name every experiment, in the order of the report."""
     sizes = suite.QUICK if quick else suite.FULL
     sample_seconds = 0.03 if quick else 0.1
@@ -96,9 +84,9 @@ def _experiments(
 
     return {
         **{name: partial(race, make) for name, make in suite.RACES.items()},
-        "import": partial(isolated.imports, rounds),
-        "map-memory": partial(isolated.map_memory, sizes),
-        "loop-memory": partial(isolated.loop_memory, sizes),
+        'import': partial(isolated.imports, rounds),
+        'map-memory': partial(isolated.map_memory, sizes),
+        'loop-memory': partial(isolated.loop_memory, sizes),
     }
 
 
@@ -108,5 +96,5 @@ def _show(lines: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     sys.exit(main())

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from harness import Bar, Lane, Race
 from programs import SMALL_GRAPH_ITEMS, Contender, Program
 
-FLOOR = "asyncio"
-OURS = "plait"
-PEER = "pydantic-graph"
-OTHER_PEER = "langgraph"
+FLOOR = 'asyncio'
+OURS = 'plait'
+PEER = 'pydantic-graph'
+OTHER_PEER = 'langgraph'
 
 # Module of each contender; the ones that cannot be imported are left out of all races and reported.
 MODULES = {
-    FLOOR: "asyncio_floor",
-    OURS: "with_plait",
-    PEER: "with_pydantic_graph",
-    OTHER_PEER: "with_langgraph",
+    FLOOR: 'asyncio_floor',
+    OURS: 'with_plait',
+    PEER: 'with_pydantic_graph',
+    OTHER_PEER: 'with_langgraph',
 }
 
 Contenders = Mapping[str, Contender]
@@ -65,19 +65,17 @@ def load_contenders() -> tuple[dict[str, Contender], dict[str, str]]:
         try:
             found[name] = importlib.import_module(module).CONTENDER
         except Exception as error:  # noqa: BLE001 - a half-written engine may fail in any way
-            missing[name] = f"{type(error).__name__}: {error}"
+            missing[name] = f'{type(error).__name__}: {error}'
     return found, missing
 
 
 def one_step(contenders: Contenders, _sizes: Sizes) -> Race:
     """A run of a single step."""
-    lanes = _lanes(
-        contenders, dict.fromkeys(MODULES, (1,)), lambda c: lambda _: c.one_step(), lambda _: 1
-    )
+    lanes = _lanes(contenders, dict.fromkeys(MODULES, (1,)), lambda c: lambda _: c.one_step(), lambda _: 1)
     return Race(
-        "one-step",
-        "one run of start -> step -> end",
-        "run",
+        'one-step',
+        'one run of start -> step -> end',
+        'run',
         lanes,
         [Bar((OURS, 1), (PEER, 1), 1 / 50)],
     )
@@ -86,11 +84,9 @@ def one_step(contenders: Contenders, _sizes: Sizes) -> Race:
 def chain(contenders: Contenders, sizes: Sizes) -> Race:
     """Steps one after the other."""
     length = sizes.chain
-    lanes = _lanes(
-        contenders, dict.fromkeys(MODULES, (length,)), lambda c: c.chain, lambda units: units
-    )
+    lanes = _lanes(contenders, dict.fromkeys(MODULES, (length,)), lambda c: c.chain, lambda units: units)
     bars = [Bar((OURS, length), (PEER, length), 1 / 50)]
-    return Race("chain", f"chain of {length} steps", "step", lanes, bars)
+    return Race('chain', f'chain of {length} steps', 'step', lanes, bars)
 
 
 def loop(contenders: Contenders, sizes: Sizes) -> Race:
@@ -98,9 +94,7 @@ def loop(contenders: Contenders, sizes: Sizes) -> Race:
     turns, few = sizes.loop, sizes.peer_loop
     units = {FLOOR: (turns,), OURS: (turns,), PEER: (few,), OTHER_PEER: (few,)}
     lanes = _lanes(contenders, units, lambda c: c.loop, lambda units: units)
-    return Race(
-        "loop", "loop step <-> decision", "turn", lanes, [Bar((OURS, turns), (PEER, few), 1 / 50)]
-    )
+    return Race('loop', 'loop step <-> decision', 'turn', lanes, [Bar((OURS, turns), (PEER, few), 1 / 50)])
 
 
 def map_noop(contenders: Contenders, sizes: Sizes) -> Race:
@@ -112,37 +106,29 @@ def map_noop(contenders: Contenders, sizes: Sizes) -> Race:
         Bar((OURS, largest), (OURS, smallest), 1.3),
     ]
     lanes = _lanes(contenders, _map_units(sizes), lambda c: c.map_noop, _sum_below)
-    return Race("map", "map -> step -> join, no-op steps", "item", lanes, bars)
+    return Race('map', 'map -> step -> join, no-op steps', 'item', lanes, bars)
 
 
 def map_suspending(contenders: Contenders, sizes: Sizes) -> Race:
     """A map whose steps are all suspended at the same time."""
     lanes = _lanes(contenders, _map_units(sizes), lambda c: c.map_suspending, _sum_below)
     bars = _at_most_twice_the_floor(sizes.maps)
-    return Race(
-        "map-suspending", "map -> step -> join, each step awaits sleep(0)", "item", lanes, bars
-    )
+    return Race('map-suspending', 'map -> step -> join, each step awaits sleep(0)', 'item', lanes, bars)
 
 
 def broadcast(contenders: Contenders, sizes: Sizes) -> Race:
     """A fork into many different steps."""
     branches = sizes.branches
-    lanes = _lanes(
-        contenders, dict.fromkeys(MODULES, (branches,)), lambda c: c.broadcast, lambda units: units
-    )
-    return Race("broadcast", f"broadcast to {branches} steps -> join", "branch", lanes)
+    lanes = _lanes(contenders, dict.fromkeys(MODULES, (branches,)), lambda c: c.broadcast, lambda units: units)
+    return Race('broadcast', f'broadcast to {branches} steps -> join', 'branch', lanes)
 
 
 def many_runs(contenders: Contenders, sizes: Sizes) -> Race:
     """Runs that are all open at the same time; that they finish is part of the program's answer."""
     units = {FLOOR: (sizes.runs,), OURS: (sizes.runs,), PEER: (sizes.peer_runs,)}
-    lanes = _lanes(
-        contenders, units, lambda c: c.many_runs, lambda runs: runs * sum(SMALL_GRAPH_ITEMS)
-    )
-    title = (
-        f"{sizes.runs:,} concurrent runs of step -> map({len(SMALL_GRAPH_ITEMS)}) -> step -> join"
-    )
-    return Race("many-runs", title, "run", lanes, must_finish=[(OURS, sizes.runs)])
+    lanes = _lanes(contenders, units, lambda c: c.many_runs, lambda runs: runs * sum(SMALL_GRAPH_ITEMS))
+    title = f'{sizes.runs:,} concurrent runs of step -> map({len(SMALL_GRAPH_ITEMS)}) -> step -> join'
+    return Race('many-runs', title, 'run', lanes, must_finish=[(OURS, sizes.runs)])
 
 
 def build(contenders: Contenders, sizes: Sizes) -> Race:
@@ -154,21 +140,21 @@ def build(contenders: Contenders, sizes: Sizes) -> Race:
         lambda c: (lambda units, make=c.build: make(units, joins)) if c.build else None,
         lambda units: units + 2 * joins + 2,  # a map for each join, the start, the end
         once=(PEER,),
-        before=lambda: importlib.import_module("networkx"),  # its import is measured elsewhere
+        before=lambda: importlib.import_module('networkx'),  # its import is measured elsewhere
     )
-    title = f"declare and build {steps:,} steps with {joins} joins"
-    return Race("build", title, "step", lanes, [Bar((OURS, steps), (PEER, steps), 1 / 100)])
+    title = f'declare and build {steps:,} steps with {joins} joins'
+    return Race('build', title, 'step', lanes, [Bar((OURS, steps), (PEER, steps), 1 / 100)])
 
 
 RACES: Mapping[str, Callable[[Contenders, Sizes], Race]] = {
-    "one-step": one_step,
-    "chain": chain,
-    "loop": loop,
-    "map": map_noop,
-    "map-suspending": map_suspending,
-    "broadcast": broadcast,
-    "many-runs": many_runs,
-    "build": build,
+    'one-step': one_step,
+    'chain': chain,
+    'loop': loop,
+    'map': map_noop,
+    'map-suspending': map_suspending,
+    'broadcast': broadcast,
+    'many-runs': many_runs,
+    'build': build,
 }
 
 

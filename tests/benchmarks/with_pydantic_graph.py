@@ -37,8 +37,8 @@ def one_step() -> Program:
 
 def chain(length: int) -> Program:
     """start -> step -> step -> ... -> end."""
-    g = GraphBuilder(name="chain", input_type=int, output_type=int)
-    steps = [g.step(_increment, node_id=f"step_{number}") for number in range(length)]
+    g = GraphBuilder(name='chain', input_type=int, output_type=int)
+    steps = [g.step(_increment, node_id=f'step_{number}') for number in range(length)]
     g.add_edge(g.start_node, steps[0])
     for source, destination in pairwise(steps):
         g.add_edge(source, destination)
@@ -53,7 +53,7 @@ def chain(length: int) -> Program:
 
 def loop(turns: int) -> Program:
     """step <-> decision, until the step says stop."""
-    g = GraphBuilder(name="loop", input_type=int, output_type=Done)
+    g = GraphBuilder(name='loop', input_type=int, output_type=Done)
 
     @g.step
     async def turn(ctx: StepContext[None, None, int]) -> int | Done:
@@ -61,9 +61,7 @@ def loop(turns: int) -> Program:
 
     g.add(
         g.edge_from(g.start_node).to(turn),
-        g.edge_from(turn).to(
-            g.decision().branch(g.match(int).to(turn)).branch(g.match(Done).to(g.end_node))
-        ),
+        g.edge_from(turn).to(g.decision().branch(g.match(int).to(turn)).branch(g.match(Done).to(g.end_node))),
     )
     graph = g.build()
 
@@ -74,8 +72,8 @@ def loop(turns: int) -> Program:
 
 
 def _map(items: int, *, suspending: bool) -> Program:
-    g = GraphBuilder(name="map", input_type=Iterable[int], output_type=int)
-    body = g.step(_same_later if suspending else _same, node_id="body")
+    g = GraphBuilder(name='map', input_type=Iterable[int], output_type=int)
+    body = g.step(_same_later if suspending else _same, node_id='body')
     total = g.join(reduce_sum, initial=0)
     g.add(
         g.edge_from(g.start_node).map().to(body),
@@ -102,8 +100,8 @@ def map_suspending(items: int) -> Program:
 
 def broadcast(branches: int) -> Program:
     """start -> fork -> (step, step, ...) -> join -> end."""
-    g = GraphBuilder(name="broadcast", input_type=int, output_type=int)
-    steps = [g.step(_increment, node_id=f"step_{number}") for number in range(branches)]
+    g = GraphBuilder(name='broadcast', input_type=int, output_type=int)
+    steps = [g.step(_increment, node_id=f'step_{number}') for number in range(branches)]
     total = g.join(reduce_sum, initial=0)
     g.add(
         g.edge_from(g.start_node).to(*steps),
@@ -120,7 +118,7 @@ def broadcast(branches: int) -> Program:
 
 def many_runs(count: int) -> Program:
     """Many runs of start -> step -> map -> step -> join -> end, all open at the same time."""
-    g = GraphBuilder(name="small", deps_type=Gate, output_type=int)
+    g = GraphBuilder(name='small', deps_type=Gate, output_type=int)
 
     @g.step
     async def arrive(ctx: StepContext[None, Gate, None]) -> tuple[int, ...]:
@@ -152,13 +150,11 @@ def build(steps: int, joins: int) -> Program:
     chain_length = steps // joins - 1
 
     async def program() -> int:
-        g = GraphBuilder(name="long", input_type=int, output_type=int)
+        g = GraphBuilder(name='long', input_type=int, output_type=int)
         source = g.start_node
         for stretch in range(joins):
-            head = g.step(_as_list, node_id=f"head_{stretch}")
-            body = [
-                g.step(_same, node_id=f"step_{stretch}_{number}") for number in range(chain_length)
-            ]
+            head = g.step(_as_list, node_id=f'head_{stretch}')
+            body = [g.step(_same, node_id=f'step_{stretch}_{number}') for number in range(chain_length)]
             total = g.join(reduce_sum, initial=0)
             g.add(g.edge_from(source).to(head), g.edge_from(head).map().to(body[0]))
             for before, after in pairwise(body):
@@ -172,8 +168,8 @@ def build(steps: int, joins: int) -> Program:
 
 
 CONTENDER = Contender(
-    name="pydantic-graph",
-    distribution="pydantic-graph",
+    name='pydantic-graph',
+    distribution='pydantic-graph',
     one_step=one_step,
     chain=chain,
     loop=loop,

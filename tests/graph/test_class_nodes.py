@@ -26,7 +26,7 @@ from plait_graph import (
     reduce_sum,
 )
 
-T = TypeVar("T")
+T = TypeVar('T')
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Halve(BaseNode[list[int], None, str]):
         """Go on with the half."""
         ctx.state.append(self.number)
         if self.number == 1:
-            return End("one")
+            return End('one')
         return Triple(self.number) if self.number % 2 else Halve(self.number // 2)
 
 
@@ -65,7 +65,7 @@ async def test_class_nodes_go_where_their_values_say():
     """Each node's return value is the next node and its input, and `End` ends the run with its data."""
     state = []
 
-    assert await collatz().run(state=state, inputs=Halve(6)) == "one"
+    assert await collatz().run(state=state, inputs=Halve(6)) == 'one'
     assert state == [6, 3, 10, 5, 16, 8, 4, 2, 1]
 
 
@@ -73,12 +73,12 @@ async def test_hints_give_the_edges():
     """The members of a return hint are the nodes that a class leads to, behind a decision if there are several."""
     graph = collatz()
 
-    assert {"Halve", "Triple", "__start__", "__end__"} < set(graph.nodes)
-    [path] = graph.edges_by_source["Triple"]
-    assert path.items[-1].destination_id == "Halve"
-    assert isinstance(graph.nodes["decision"], Decision)
-    ends = [each.items[-1].destination_id for each in graph.edges_by_source["decision"]]
-    assert sorted(ends) == ["Halve", "Triple", "__end__"]
+    assert {'Halve', 'Triple', '__start__', '__end__'} < set(graph.nodes)
+    [path] = graph.edges_by_source['Triple']
+    assert path.items[-1].destination_id == 'Halve'
+    assert isinstance(graph.nodes['decision'], Decision)
+    ends = [each.items[-1].destination_id for each in graph.edges_by_source['decision']]
+    assert sorted(ends) == ['Halve', 'Triple', '__end__']
 
 
 async def test_edges_of_a_class_that_is_only_a_destination_are_implied():
@@ -86,7 +86,7 @@ async def test_edges_of_a_class_that_is_only_a_destination_are_implied():
     g = GraphBuilder(state_type=list[int], input_type=Halve, output_type=str)
     g.add(g.edge_from(g.start_node).to(Halve))
 
-    assert await g.build().run(state=[], inputs=Halve(3)) == "one"
+    assert await g.build().run(state=[], inputs=Halve(3)) == 'one'
 
 
 async def test_the_value_decides_and_not_the_hint():
@@ -100,18 +100,18 @@ async def test_the_value_decides_and_not_the_hint():
     @dataclass
     class Second(BaseNode[None, None, str]):
         async def run(self, ctx: GraphRunContext) -> End[str]:
-            return End("second")
+            return End('second')
 
     @dataclass
     class Third(BaseNode[None, None, str]):
         async def run(self, ctx: GraphRunContext) -> End[str]:
-            return End("third")
+            return End('third')
 
     g = GraphBuilder(output_type=str)
     both = g.decision().branch(g.match_node(First)).branch(g.match_node(Third))
     g.add(g.edge_from(g.start_node).to(both))
 
-    assert await g.build().run(inputs=First()) == "third"
+    assert await g.build().run(inputs=First()) == 'third'
 
 
 async def test_a_node_that_is_not_in_the_graph_is_named():
@@ -125,12 +125,14 @@ async def test_a_node_that_is_not_in_the_graph_is_named():
     @dataclass
     class Unknown(BaseNode[None, None, str]):
         async def run(self, ctx: GraphRunContext) -> End[str]:
-            return End("unknown")
+            return End('unknown')
 
     g = GraphBuilder(output_type=str)
     g.add(g.edge_from(g.start_node).to(Known))
 
-    with pytest.raises(GraphRuntimeError, match=r"'Known' returned 'Unknown', which is not in the graph.*g\.node\(") as caught:
+    with pytest.raises(
+        GraphRuntimeError, match=r"'Known' returned 'Unknown', which is not in the graph.*g\.node\("
+    ) as caught:
         await g.build().run(inputs=Known())
     assert "'Known'" in caught.value.__notes__[0]
 
@@ -141,7 +143,7 @@ async def test_a_node_that_returns_something_else_is_named():
     @dataclass
     class Odd(BaseNode[None, None, str]):
         async def run(self, ctx: GraphRunContext) -> End[str]:
-            return "a string"  # type: ignore[return-value]
+            return 'a string'  # type: ignore[return-value]
 
     g = GraphBuilder(output_type=str)
     g.add(g.edge_from(g.start_node).to(Odd))
@@ -170,18 +172,18 @@ async def test_end_ends_the_run_wherever_it_is_returned():
         text: str
 
         async def run(self, ctx: GraphRunContext) -> End[str] | Annotated[JoinNode[None, None], everything]:
-            return End(self.text) if "x" in self.text else everything.as_node(self.text)
+            return End(self.text) if 'x' in self.text else everything.as_node(self.text)
 
     g = GraphBuilder(output_type=object)
-    everything = g.join(reduce_list_append, initial_factory=list[str], node_id="everything")
+    everything = g.join(reduce_list_append, initial_factory=list[str], node_id='everything')
     g.add(
         g.edge_from(g.start_node).map().transform(lambda ctx: Search(ctx.inputs)).to(Search),
         g.edge_from(everything).to(g.end_node),
     )
     graph = g.build()
 
-    assert await graph.run(inputs=["a", "x", "c"]) == "x"
-    assert await graph.run(inputs=["a", "b"]) == ["a", "b"]
+    assert await graph.run(inputs=['a', 'x', 'c']) == 'x'
+    assert await graph.run(inputs=['a', 'b']) == ['a', 'b']
 
 
 async def test_end_from_a_function_step_ends_the_run():
@@ -190,13 +192,13 @@ async def test_end_from_a_function_step_ends_the_run():
 
     @g.step
     async def decide(ctx: StepContext[None, None, int]) -> Halve | End[str]:
-        return Halve(ctx.inputs) if ctx.inputs > 1 else End("small")
+        return Halve(ctx.inputs) if ctx.inputs > 1 else End('small')
 
     g.add(g.edge_from(g.start_node).to(decide))
     graph = g.build()
 
-    assert await graph.run(state=[], inputs=0) == "small"
-    assert await graph.run(state=[], inputs=4) == "one"
+    assert await graph.run(state=[], inputs=0) == 'small'
+    assert await graph.run(state=[], inputs=4) == 'one'
 
 
 # Mixes
@@ -212,7 +214,7 @@ async def test_a_function_that_gives_a_node_leads_to_it():
 
     g.add(g.edge_from(g.start_node).to(begin))
 
-    assert await g.build().run(state=[], inputs=2) == "one"
+    assert await g.build().run(state=[], inputs=2) == 'one'
 
 
 async def test_match_node_leads_to_its_class():
@@ -222,7 +224,7 @@ async def test_match_node_leads_to_its_class():
     g.add(g.edge_from(g.start_node).to(choice))
     state = []
 
-    assert await g.build().run(state=state, inputs=Triple(1)) == "one"
+    assert await g.build().run(state=state, inputs=Triple(1)) == 'one'
     assert state[0] == 4
 
 
@@ -243,13 +245,13 @@ async def test_a_class_leads_to_a_function_step():
 
     g.add(g.edge_from(g.start_node).to(Whisper), g.edge_from(shout).to(g.end_node))
 
-    assert await g.build().run(inputs=Whisper("hello")) == "HELLO"
+    assert await g.build().run(inputs=Whisper('hello')) == 'HELLO'
 
 
 async def test_a_class_leads_to_a_join():
     """`join.as_node(value)` hands the value to the join that the hint names in `Annotated[JoinNode, join]`."""
     g = GraphBuilder(output_type=int)
-    total = g.join(reduce_sum, initial=0, node_id="total")
+    total = g.join(reduce_sum, initial=0, node_id='total')
 
     @dataclass
     class Square(BaseNode[None, None, int]):
@@ -271,13 +273,13 @@ async def test_a_labelled_hint_labels_the_edge():
 
     @dataclass
     class Ask(BaseNode[None, None, str]):
-        async def run(self, ctx: GraphRunContext) -> Annotated[End[str], Edge("at once")]:
-            return End("done")
+        async def run(self, ctx: GraphRunContext) -> Annotated[End[str], Edge('at once')]:
+            return End('done')
 
     g = GraphBuilder(output_type=str)
     g.add(g.edge_from(g.start_node).to(Ask))
 
-    assert "Ask --> [*]: at once" in g.build().render()
+    assert 'Ask --> [*]: at once' in g.build().render()
 
 
 async def test_generic_nodes():
@@ -294,7 +296,7 @@ async def test_generic_nodes():
     g.add(g.edge_from(g.start_node).to(Box[int]), g.node(Box[int]))
     graph = g.build()
 
-    assert set(graph.nodes) == {"__start__", "__end__", "Box"}
+    assert set(graph.nodes) == {'__start__', '__end__', 'Box'}
     assert await graph.run(inputs=Box(5)) == 5
 
 
@@ -305,17 +307,17 @@ async def test_a_node_may_choose_its_id():
     class Named(BaseNode[None, None, str]):
         @classmethod
         def get_node_id(cls) -> str:
-            return "another name"
+            return 'another name'
 
         async def run(self, ctx: GraphRunContext) -> Named | End[str]:
-            return End("done")
+            return End('done')
 
     g = GraphBuilder(output_type=str)
     g.add(g.edge_from(g.start_node).to(Named))
     graph = g.build()
 
-    assert isinstance(graph.nodes["another name"], NodeStep)
-    assert await graph.run(inputs=Named()) == "done"
+    assert isinstance(graph.nodes['another name'], NodeStep)
+    assert await graph.run(inputs=Named()) == 'done'
 
 
 async def test_a_subclass_has_an_id_of_its_own():
@@ -325,7 +327,7 @@ async def test_a_subclass_has_an_id_of_its_own():
     class Quarter(Halve):
         """A node like `Halve`."""
 
-    assert (Halve.get_node_id(), Quarter.get_node_id()) == ("Halve", "Quarter")
+    assert (Halve.get_node_id(), Quarter.get_node_id()) == ('Halve', 'Quarter')
 
 
 async def test_class_nodes_share_state_and_deps():
@@ -339,7 +341,7 @@ async def test_class_nodes_share_state_and_deps():
     g = GraphBuilder(state_type=list[str], deps_type=int, output_type=object)
     g.add(g.edge_from(g.start_node).to(Look))
 
-    assert await g.build().run(state=["a"], deps=5, inputs=Look()) == (["a"], 5)
+    assert await g.build().run(state=['a'], deps=5, inputs=Look()) == (['a'], 5)
 
 
 def test_the_same_class_any_number_of_times_is_one_node():
@@ -347,7 +349,7 @@ def test_the_same_class_any_number_of_times_is_one_node():
     g = GraphBuilder(state_type=list[int], output_type=str)
     g.add(g.edge_from(g.start_node).to(Halve), g.node(Halve), g.node(Triple), g.edge_from(Triple).to(Halve))
 
-    assert [type(node) for node in g.build(skip=["dead-end"]).nodes.values()].count(NodeStep) == 2
+    assert [type(node) for node in g.build(skip=['dead-end']).nodes.values()].count(NodeStep) == 2
 
 
 def test_two_classes_under_one_id_are_refused():
@@ -357,7 +359,7 @@ def test_two_classes_under_one_id_are_refused():
         @dataclass
         class Twin(BaseNode[None, None, str]):
             async def run(self, ctx: GraphRunContext) -> End[str]:
-                return End("twin")
+                return End('twin')
 
         return Twin
 
@@ -386,11 +388,11 @@ def test_a_missing_return_hint_is_refused():
     @dataclass
     class Silent(BaseNode[None, None, str]):
         async def run(self, ctx: GraphRunContext):
-            return End("silent")
+            return End('silent')
 
     g = GraphBuilder(output_type=str)
 
-    with pytest.raises(GraphSetupError, match="Silent is missing a return type hint on its `run` method"):
+    with pytest.raises(GraphSetupError, match='Silent is missing a return type hint on its `run` method'):
         g.add(g.node(Silent))
 
 
@@ -404,7 +406,7 @@ def test_a_hint_of_other_things_is_refused():
 
     g = GraphBuilder(output_type=str)
 
-    with pytest.raises(GraphSetupError, match=r"Numeric.*int.*End\["):
+    with pytest.raises(GraphSetupError, match=r'Numeric.*int.*End\['):
         g.add(g.node(Numeric))
 
 
@@ -418,11 +420,11 @@ def test_a_bare_base_node_in_a_hint_is_refused():
 
     g = GraphBuilder(output_type=str)
 
-    with pytest.raises(GraphSetupError, match="BaseNode"):
+    with pytest.raises(GraphSetupError, match='BaseNode'):
         g.add(g.node(Vague))
 
 
-@pytest.mark.parametrize("hint", [StepNode[None, None], JoinNode[None, None]], ids=["StepNode", "JoinNode"])
+@pytest.mark.parametrize('hint', [StepNode[None, None], JoinNode[None, None]], ids=['StepNode', 'JoinNode'])
 def test_a_step_or_join_node_without_its_object_is_refused(hint):
     """`StepNode` and `JoinNode` in a hint need the step or join in `Annotated`."""
 
@@ -433,7 +435,7 @@ def test_a_step_or_join_node_without_its_object_is_refused(hint):
 
     g = GraphBuilder(output_type=str)
 
-    with pytest.raises(GraphSetupError, match="(Step|Join)Node without its object.*Annotated"):
+    with pytest.raises(GraphSetupError, match='(Step|Join)Node without its object.*Annotated'):
         g.add(g.node(Partial))
 
 
@@ -447,28 +449,32 @@ def test_a_hint_that_cannot_be_resolved_is_refused():
 
     g = GraphBuilder(output_type=str)
 
-    with pytest.raises(GraphSetupError, match="Lost.*Nowhere"):
+    with pytest.raises(GraphSetupError, match='Lost.*Nowhere'):
         g.add(g.node(Lost))
 
 
 def test_a_class_that_is_no_node_is_refused():
     """`g.node` takes node classes only."""
-    with pytest.raises(GraphSetupError, match="int.*BaseNode"):
+    with pytest.raises(GraphSetupError, match='int.*BaseNode'):
         GraphBuilder().node(int)
 
 
 def test_step_node_and_join_node_are_not_run():
     """`StepNode` and `JoinNode` only stand for a step or a join."""
-    step = Step("work", collatz)
-    join = Join("total", reduce_sum, initial_factory=int)
+    step = Step('work', collatz)
+    join = Join('total', reduce_sum, initial_factory=int)
 
     assert (step.as_node(5), join.as_node(6)) == (StepNode(step, 5), JoinNode(join, 6))
 
 
-@pytest.mark.parametrize("node", [StepNode(Step("work", collatz), 1), JoinNode(Join("j", reduce_sum, initial_factory=int), 1)], ids=["step", "join"])
+@pytest.mark.parametrize(
+    'node',
+    [StepNode(Step('work', collatz), 1), JoinNode(Join('j', reduce_sum, initial_factory=int), 1)],
+    ids=['step', 'join'],
+)
 async def test_running_a_stand_in_is_refused(node):
     """`run` of a `StepNode` or `JoinNode` says that the graph runs the step or join instead."""
-    with pytest.raises(GraphRuntimeError, match="is not run itself"):
+    with pytest.raises(GraphRuntimeError, match='is not run itself'):
         await node.run(GraphRunContext(state=None, deps=None))
 
 
@@ -478,5 +484,5 @@ async def test_running_a_stand_in_is_refused(node):
 def test_end_and_edge_are_values():
     """`End` and `Edge` compare by what they carry."""
     assert End(5) == End(5) != End(6)
-    assert Edge("a") == Edge("a") != Edge()
+    assert Edge('a') == Edge('a') != Edge()
     assert Edge().label is None

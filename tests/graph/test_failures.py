@@ -23,7 +23,7 @@ from plait_graph import (
 
 def notes(error):
     """The notes of an exception."""
-    return getattr(error, "__notes__", [])
+    return getattr(error, '__notes__', [])
 
 
 def after_start(call, **options):
@@ -38,7 +38,7 @@ def side_by_side(*calls):
     """Start -> all of the steps -> a join -> end."""
     g = GraphBuilder(output_type=list[object])
     steps = [g.step(call) for call in calls]
-    join = g.join(reduce_list_append, initial_factory=list[object], node_id="both")
+    join = g.join(reduce_list_append, initial_factory=list[object], node_id='both')
     g.add(g.edge_from(g.start_node).to(*steps), g.edge_from(*steps).to(join), g.edge_from(join).to(g.end_node))
     return g.build()
 
@@ -47,23 +47,23 @@ def over_items(call, **options):
     """Start -> map `each` -> the step -> a join -> end."""
     g = GraphBuilder(output_type=list[object])
     step = g.step(call)
-    join = g.join(reduce_list_append, initial_factory=list[object], node_id="all")
+    join = g.join(reduce_list_append, initial_factory=list[object], node_id='all')
     g.add(
-        g.edge_from(g.start_node).map(fork_id="each", **options).to(step),
+        g.edge_from(g.start_node).map(fork_id='each', **options).to(step),
         g.edge_from(step).to(join),
         g.edge_from(join).to(g.end_node),
     )
     return g.build()
 
 
-async def forever(log, name="other"):
+async def forever(log, name='other'):
     """Work that only a cancellation ends, with a clean-up that takes a turn of the loop."""
     try:
         await anyio.Event().wait()
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.lowlevel.checkpoint()
-        log.append(f"{name} cleaned up")
+        log.append(f'{name} cleaned up')
 
 
 # One failure
@@ -71,7 +71,7 @@ async def forever(log, name="other"):
 
 async def test_a_failure_is_itself():
     """A step's exception reaches the caller as the same object, not wrapped."""
-    error = LookupError("gone")
+    error = LookupError('gone')
 
     async def fail(ctx: StepContext[None, None, None]) -> None:
         raise error
@@ -94,7 +94,7 @@ async def test_a_failure_has_one_note_with_node_and_task():
     [note] = notes(caught.value)
     assert "'fail'" in note
     assert caught.value.args[0] in note
-    assert "attempt 1" in note
+    assert 'attempt 1' in note
 
 
 async def test_a_failure_in_a_map_names_its_item():
@@ -121,7 +121,7 @@ async def test_a_failure_in_nested_maps_names_both_items():
 
     join = g.join(reduce_null, initial=None)
     g.add(
-        g.edge_from(g.start_node).map(fork_id="rows").map(fork_id="cells").to(invert),
+        g.edge_from(g.start_node).map(fork_id='rows').map(fork_id='cells').to(invert),
         g.edge_from(invert).to(join),
         g.edge_from(join).to(g.end_node),
     )
@@ -135,7 +135,7 @@ async def test_a_failure_in_nested_maps_names_both_items():
 
 async def test_a_failure_is_noted_once_when_steps_share_the_exception():
     """An exception object that two runs raise has one note a place, and no duplicates of it."""
-    error = LookupError("gone")
+    error = LookupError('gone')
 
     async def fail(ctx: StepContext[None, None, None]) -> None:
         raise error
@@ -152,7 +152,7 @@ async def test_a_failure_while_iterating_has_the_note_too():
     """An exception that an advance raises has the same one note."""
 
     async def fail(ctx: StepContext[None, None, None]) -> None:
-        raise LookupError("gone")
+        raise LookupError('gone')
 
     async with after_start(fail).iter() as run:
         with pytest.raises(LookupError) as caught:
@@ -168,12 +168,12 @@ async def test_the_traceback_leads_to_the_users_line():
 
     async def fail(ctx: StepContext[None, None, None]) -> None:
         await anyio.lowlevel.checkpoint()
-        raise LookupError("gone")
+        raise LookupError('gone')
 
     with pytest.raises(LookupError) as caught:
         await after_start(fail).run()
 
-    assert caught.traceback[-1].name == "fail"
+    assert caught.traceback[-1].name == 'fail'
     assert caught.value.__context__ is None
 
 
@@ -181,9 +181,9 @@ async def test_a_failure_in_a_thread_is_itself():
     """The exception of a plain function reaches the caller as itself, with the note."""
 
     def fail(ctx: StepContext[None, None, None]) -> None:
-        raise LookupError("in a thread")
+        raise LookupError('in a thread')
 
-    with pytest.raises(LookupError, match="in a thread") as caught:
+    with pytest.raises(LookupError, match='in a thread') as caught:
         await after_start(fail).run()
 
     [note] = notes(caught.value)
@@ -196,7 +196,7 @@ async def test_stop_iteration_from_a_step_is_an_error():
     def fail(ctx: StepContext[None, None, None]) -> None:
         next(iter([]))
 
-    with pytest.raises(RuntimeError, match="StopIteration") as caught:
+    with pytest.raises(RuntimeError, match='StopIteration') as caught:
         await after_start(fail).run()
 
     assert isinstance(caught.value.__cause__, StopIteration)
@@ -204,7 +204,7 @@ async def test_stop_iteration_from_a_step_is_an_error():
 
 async def test_a_single_failure_of_a_group_is_the_group():
     """A step that raises an exception group of its own gets it through unchanged."""
-    group = ExceptionGroup("mine", [ValueError("a"), ValueError("b")])
+    group = ExceptionGroup('mine', [ValueError('a'), ValueError('b')])
 
     async def fail(ctx: StepContext[None, None, None]) -> None:
         raise group
@@ -224,14 +224,14 @@ def two_that_fail_together():
 
     async def first(ctx: StepContext[None, None, None]) -> None:
         await has_started.wait()
-        raise KeyError("first")
+        raise KeyError('first')
 
     async def second(ctx: StepContext[None, None, None]) -> None:
         has_started.set()
         try:
             await anyio.Event().wait()
         finally:
-            raise ValueError("second, while it was stopped")
+            raise ValueError('second, while it was stopped')
 
     return side_by_side(first, second)
 
@@ -242,7 +242,7 @@ async def test_the_first_failure_cancels_the_rest():
 
     async def fail(ctx: StepContext[None, None, None]) -> None:
         await has_started.wait()
-        raise KeyError("fail")
+        raise KeyError('fail')
 
     async def other(ctx: StepContext[None, None, None]) -> None:
         has_started.set()
@@ -251,7 +251,7 @@ async def test_the_first_failure_cancels_the_rest():
     with pytest.raises(KeyError):
         await side_by_side(fail, other).run()
 
-    assert log == ["other cleaned up"]
+    assert log == ['other cleaned up']
 
 
 async def test_nothing_starts_after_a_failure():
@@ -261,7 +261,7 @@ async def test_nothing_starts_after_a_failure():
     async def work(ctx: StepContext[None, None, int]) -> None:
         started.append(ctx.inputs)
         if ctx.inputs == 2:
-            raise KeyError("two")
+            raise KeyError('two')
 
     with pytest.raises(KeyError):
         await over_items(work).run(inputs=range(10), max_concurrency=1)
@@ -291,26 +291,26 @@ async def test_each_failure_of_a_group_has_its_note():
 
 async def test_the_group_message_says_how_many():
     """The group's message counts the failures."""
-    with pytest.raises(ExceptionGroup, match="2 steps failed"):
+    with pytest.raises(ExceptionGroup, match='2 steps failed'):
         await two_that_fail_together().run()
 
 
 async def test_errors_first_raises_only_the_first():
     """With `errors='first'` the first failure is raised as itself, and the others are notes on it."""
-    with pytest.raises(KeyError, match="first") as caught:
-        await two_that_fail_together().run(errors="first")
+    with pytest.raises(KeyError, match='first') as caught:
+        await two_that_fail_together().run(errors='first')
 
-    assert any("second, while it was stopped" in note for note in notes(caught.value))
+    assert any('second, while it was stopped' in note for note in notes(caught.value))
 
 
 async def test_errors_first_changes_nothing_for_one_failure():
     """With `errors='first'` a single failure is raised with its own note alone."""
 
     async def fail(ctx: StepContext[None, None, None]) -> None:
-        raise LookupError("gone")
+        raise LookupError('gone')
 
     with pytest.raises(LookupError) as caught:
-        await after_start(fail).run(errors="first")
+        await after_start(fail).run(errors='first')
 
     assert len(notes(caught.value)) == 1
 
@@ -323,7 +323,7 @@ async def test_a_failure_after_the_end_is_no_failure():
     @g.step
     async def winner(ctx: StepContext[None, None, None]) -> str:
         await has_started.wait()
-        return "won"
+        return 'won'
 
     @g.step
     async def loser(ctx: StepContext[None, None, None]) -> str:
@@ -331,11 +331,11 @@ async def test_a_failure_after_the_end_is_no_failure():
         try:
             await anyio.Event().wait()
         finally:
-            raise ValueError("sore loser")
+            raise ValueError('sore loser')
 
     g.add(g.edge_from(g.start_node).to(winner, loser), g.edge_from(winner, loser).to(g.end_node))
 
-    assert await g.build().run() == "won"
+    assert await g.build().run() == 'won'
 
 
 async def test_a_value_given_while_stopping_is_dropped():
@@ -346,7 +346,7 @@ async def test_a_value_given_while_stopping_is_dropped():
     @g.step
     async def fail(ctx: StepContext[None, None, None]) -> str:
         await has_started.wait()
-        raise KeyError("fail")
+        raise KeyError('fail')
 
     @g.step
     async def stubborn(ctx: StepContext[None, None, None]) -> str:
@@ -354,7 +354,7 @@ async def test_a_value_given_while_stopping_is_dropped():
         try:
             await anyio.Event().wait()
         except anyio.get_cancelled_exc_class():
-            return "still here"
+            return 'still here'
 
     g.add(g.edge_from(g.start_node).to(fail, stubborn), g.edge_from(fail, stubborn).to(g.end_node))
 
@@ -381,14 +381,14 @@ async def test_a_failing_transform_is_a_failure_of_its_node():
         await g.build().run()
 
     [note] = notes(caught.value)
-    assert "transform" in note
+    assert 'transform' in note
     assert "'give'" in note
 
 
 async def test_a_failing_predicate_is_a_failure_of_its_decision():
     """A predicate's exception reaches the caller as itself, with a note that names the decision."""
     g = GraphBuilder(output_type=int)
-    choice = g.decision(node_id="choice").branch(g.match(int, matches=lambda value: 1 // value > 0).to(g.end_node))
+    choice = g.decision(node_id='choice').branch(g.match(int, matches=lambda value: 1 // value > 0).to(g.end_node))
     g.add(g.edge_from(g.start_node).to(choice))
 
     with pytest.raises(ZeroDivisionError) as caught:
@@ -405,7 +405,7 @@ async def test_a_failing_reducer_is_a_failure_of_its_join():
     def divide(current: int, value: int) -> int:
         return current // value
 
-    join = g.join(divide, initial=1, node_id="quotient")
+    join = g.join(divide, initial=1, node_id='quotient')
     g.add(g.edge_from(g.start_node).map().to(join), g.edge_from(join).to(g.end_node))
     with pytest.raises(ZeroDivisionError) as caught:
         await g.build().run(inputs=[1, 0])
@@ -419,46 +419,46 @@ async def test_a_failing_initial_factory_is_a_failure_of_its_join():
     g = GraphBuilder(output_type=list[int])
 
     def refuse() -> list[int]:
-        raise LookupError("no list today")
+        raise LookupError('no list today')
 
-    join = g.join(reduce_list_append, initial_factory=refuse, node_id="items")
+    join = g.join(reduce_list_append, initial_factory=refuse, node_id='items')
     g.add(g.edge_from(g.start_node).map().to(join), g.edge_from(join).to(g.end_node))
-    with pytest.raises(LookupError, match="no list today") as caught:
+    with pytest.raises(LookupError, match='no list today') as caught:
         await g.build().run(inputs=[1])
 
     assert any("'items'" in note for note in notes(caught.value))
 
 
-@pytest.mark.parametrize("limit", [None, 1])
+@pytest.mark.parametrize('limit', [None, 1])
 async def test_a_failing_iterator_is_a_failure_of_its_map(limit):
     """An exception of the iterator that is mapped reaches the caller as itself, with a note that names the map."""
 
     def numbers():
         yield 1
-        raise LookupError("no more")
+        raise LookupError('no more')
 
     async def work(ctx: StepContext[None, None, int]) -> int:
         return ctx.inputs
 
-    with pytest.raises(LookupError, match="no more") as caught:
+    with pytest.raises(LookupError, match='no more') as caught:
         await over_items(work, limit=limit).run(inputs=numbers())
 
     [note] = notes(caught.value)
     assert "'each'" in note
 
 
-@pytest.mark.parametrize("limit", [None, 1])
+@pytest.mark.parametrize('limit', [None, 1])
 async def test_a_failing_async_iterator_is_a_failure_of_its_map(limit):
     """An exception of an asynchronous iterator reaches the caller as itself, with a note that names the map."""
 
     async def numbers() -> AsyncIterator[int]:
         yield 1
-        raise LookupError("no more")
+        raise LookupError('no more')
 
     async def work(ctx: StepContext[None, None, int]) -> int:
         return ctx.inputs
 
-    with pytest.raises(LookupError, match="no more") as caught:
+    with pytest.raises(LookupError, match='no more') as caught:
         await over_items(work, limit=limit).run(inputs=numbers())
 
     [note] = notes(caught.value)
@@ -470,12 +470,12 @@ async def test_a_failing_iter_method_is_a_failure_of_its_map():
 
     class Broken:
         def __aiter__(self):
-            raise LookupError("cannot begin")
+            raise LookupError('cannot begin')
 
     async def work(ctx: StepContext[None, None, int]) -> int:
         return ctx.inputs
 
-    with pytest.raises(LookupError, match="cannot begin") as caught:
+    with pytest.raises(LookupError, match='cannot begin') as caught:
         await over_items(work).run(inputs=Broken())
 
     assert any("'each'" in note for note in notes(caught.value))
@@ -490,7 +490,7 @@ async def test_a_failing_stream_is_a_failure_of_the_map_behind_it():
     async def numbers(ctx: StepContext[None, None, None]):
         yield 1
         await anyio.wait_all_tasks_blocked()
-        raise LookupError("no more")
+        raise LookupError('no more')
 
     @g.step
     async def work(ctx: StepContext[None, None, int]) -> None:
@@ -503,7 +503,7 @@ async def test_a_failing_stream_is_a_failure_of_the_map_behind_it():
         g.edge_from(work).to(join),
         g.edge_from(join).to(g.end_node),
     )
-    with pytest.raises(LookupError, match="no more") as caught:
+    with pytest.raises(LookupError, match='no more') as caught:
         await g.build().run()
 
     assert seen == [1]
@@ -521,15 +521,15 @@ async def test_an_async_source_is_closed_when_a_step_fails():
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.lowlevel.checkpoint()
-            log.append("closed")
+            log.append('closed')
 
     async def work(ctx: StepContext[None, None, int]) -> int:
-        raise KeyError("work")
+        raise KeyError('work')
 
     with pytest.raises(KeyError):
         await over_items(work).run(inputs=numbers())
 
-    assert log == ["closed"]
+    assert log == ['closed']
 
 
 async def test_an_async_source_that_waits_for_a_place_is_closed():
@@ -541,19 +541,19 @@ async def test_an_async_source_that_waits_for_a_place_is_closed():
             for number in range(10):
                 yield number
         finally:
-            log.append("closed")
+            log.append('closed')
 
     async def work(ctx: StepContext[None, None, int]) -> int:
         if ctx.inputs == 0:
             await is_full.wait()
-            raise KeyError("work")
+            raise KeyError('work')
         is_full.set()
         return await anyio.Event().wait()
 
     with pytest.raises(KeyError):
         await over_items(work, limit=2).run(inputs=numbers())
 
-    assert log == ["closed"]
+    assert log == ['closed']
 
 
 async def test_a_failing_listener_does_not_go_unseen():
@@ -563,9 +563,9 @@ async def test_a_failing_listener_does_not_go_unseen():
         return 1
 
     def listen(event):
-        raise LookupError("cannot listen")
+        raise LookupError('cannot listen')
 
-    with pytest.raises(LookupError, match="cannot listen"):
+    with pytest.raises(LookupError, match='cannot listen'):
         await after_start(work).run(on_event=listen)
 
 
@@ -583,13 +583,13 @@ async def test_a_failing_listener_stops_parallel_work():
         await forever(log)
 
     def listen(event):
-        if type(event).__name__ == "StepFinished":
-            raise LookupError("cannot listen")
+        if type(event).__name__ == 'StepFinished':
+            raise LookupError('cannot listen')
 
-    with pytest.raises(LookupError, match="cannot listen"):
+    with pytest.raises(LookupError, match='cannot listen'):
         await side_by_side(quick, other).run(on_event=listen)
 
-    assert log == ["other cleaned up"]
+    assert log == ['other cleaned up']
 
 
 async def test_a_failing_mapping_into_a_subgraph_is_a_failure_of_its_step():
@@ -599,7 +599,7 @@ async def test_a_failing_mapping_into_a_subgraph_is_a_failure_of_its_step():
         return ctx.inputs
 
     g = GraphBuilder(output_type=int)
-    inner = after_start(work).as_step(node_id="inner", inputs=lambda ctx: 1 // ctx.inputs)
+    inner = after_start(work).as_step(node_id='inner', inputs=lambda ctx: 1 // ctx.inputs)
     g.add(g.edge_from(g.start_node).to(inner), g.edge_from(inner).to(g.end_node))
     with pytest.raises(ZeroDivisionError) as caught:
         await g.build().run(inputs=0)
@@ -612,13 +612,13 @@ async def test_a_failure_in_a_subgraph_names_the_path():
     """The note of a failure inside of a subgraph has the path of the node."""
 
     async def fail(ctx: StepContext[None, None, None]) -> None:
-        raise LookupError("gone")
+        raise LookupError('gone')
 
     middle = GraphBuilder(output_type=object)
-    inner = after_start(fail).as_step(node_id="inner")
+    inner = after_start(fail).as_step(node_id='inner')
     middle.add(middle.edge_from(middle.start_node).to(inner), middle.edge_from(inner).to(middle.end_node))
     g = GraphBuilder(output_type=object)
-    outer = middle.build().as_step(node_id="outer")
+    outer = middle.build().as_step(node_id='outer')
     g.add(g.edge_from(g.start_node).to(outer), g.edge_from(outer).to(g.end_node))
     with pytest.raises(LookupError) as caught:
         await g.build().run()
@@ -630,8 +630,8 @@ async def test_a_failure_in_a_subgraph_names_the_path():
 # KeyboardInterrupt, SystemExit
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize('kind', [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize('backend', ['asyncio', 'trio'])
 def test_an_interruption_of_a_lone_step_is_not_swallowed(kind, backend):
     """`KeyboardInterrupt` and `SystemExit` from a step come out of the run as themselves."""
 
@@ -642,8 +642,8 @@ def test_an_interruption_of_a_lone_step_is_not_swallowed(kind, backend):
         anyio.run(after_start(interrupt).run, backend=backend)
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize('kind', [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize('backend', ['asyncio', 'trio'])
 def test_an_interruption_beside_other_steps_is_not_swallowed(kind, backend):
     """`KeyboardInterrupt` and `SystemExit` beside parallel steps come out as themselves, after the others' clean-up."""
     log = []
@@ -660,11 +660,11 @@ def test_an_interruption_beside_other_steps_is_not_swallowed(kind, backend):
     with pytest.raises(kind):
         anyio.run(side_by_side(interrupt, other).run, backend=backend)
 
-    assert log == ["other cleaned up"]
+    assert log == ['other cleaned up']
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize('kind', [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize('backend', ['asyncio', 'trio'])
 def test_an_interruption_while_iterating_is_not_swallowed(kind, backend):
     """`KeyboardInterrupt` and `SystemExit` from a step of a watched run come out as themselves."""
 
@@ -680,7 +680,7 @@ def test_an_interruption_while_iterating_is_not_swallowed(kind, backend):
         anyio.run(main, backend=backend)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize('backend', ['asyncio', 'trio'])
 def test_an_interruption_hides_no_other_failure(backend):
     """An interruption beside another failure comes out as itself, with the other failure as a note."""
     has_started = anyio.Event()
@@ -694,12 +694,12 @@ def test_an_interruption_hides_no_other_failure(backend):
         try:
             await anyio.Event().wait()
         finally:
-            raise ValueError("as well")
+            raise ValueError('as well')
 
     with pytest.raises(KeyboardInterrupt) as caught:
         anyio.run(side_by_side(interrupt, other).run, backend=backend)
 
-    assert any("as well" in note for note in notes(caught.value))
+    assert any('as well' in note for note in notes(caught.value))
 
 
 # Cancelling the caller
@@ -718,7 +718,7 @@ async def test_cancelling_the_caller_waits_for_clean_up():
             await over_items(other).run(inputs=[1, 2, 3])
 
     assert scope.cancelled_caught
-    assert sorted(log) == ["1 cleaned up", "2 cleaned up", "3 cleaned up"]
+    assert sorted(log) == ['1 cleaned up', '2 cleaned up', '3 cleaned up']
 
 
 async def cancel_when_blocked(scope):
@@ -740,7 +740,7 @@ async def test_cancelling_the_caller_of_a_lone_step_waits_for_clean_up():
             await after_start(other).run()
 
     assert scope.cancelled_caught
-    assert log == ["other cleaned up"]
+    assert log == ['other cleaned up']
 
 
 async def test_a_failure_in_clean_up_after_the_caller_was_cancelled():
@@ -750,7 +750,7 @@ async def test_a_failure_in_clean_up_after_the_caller_was_cancelled():
         try:
             await anyio.Event().wait()
         finally:
-            raise ValueError("in clean-up")
+            raise ValueError('in clean-up')
 
     with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as group:
@@ -760,7 +760,7 @@ async def test_a_failure_in_clean_up_after_the_caller_was_cancelled():
     assert scope.cancelled_caught
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize('anyio_backend', ['asyncio'])
 async def test_cancelling_the_callers_asyncio_task_waits_for_clean_up():
     """`task.cancel()` on the caller ends its task as cancelled, after the clean-up of all bodies."""
     log = []
@@ -775,10 +775,10 @@ async def test_cancelling_the_callers_asyncio_task_waits_for_clean_up():
         await task
 
     assert task.cancelled()
-    assert sorted(log) == ["1 cleaned up", "2 cleaned up"]
+    assert sorted(log) == ['1 cleaned up', '2 cleaned up']
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize('anyio_backend', ['asyncio'])
 async def test_a_second_cancel_does_not_cut_clean_up_short():
     """Cancelling the caller again while bodies clean up waits for them all the same."""
     log, go_on = [], asyncio.Event()
@@ -788,7 +788,7 @@ async def test_a_second_cancel_does_not_cut_clean_up_short():
             await asyncio.Event().wait()
         finally:
             await go_on.wait()
-            log.append("cleaned up")
+            log.append('cleaned up')
 
     task = asyncio.create_task(over_items(other).run(inputs=[1, 2]))
     for _ in range(2):
@@ -800,7 +800,7 @@ async def test_a_second_cancel_does_not_cut_clean_up_short():
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    assert log == ["cleaned up", "cleaned up"]
+    assert log == ['cleaned up', 'cleaned up']
 
 
 async def test_a_thread_is_waited_for():
@@ -810,16 +810,16 @@ async def test_a_thread_is_waited_for():
     def work(ctx: StepContext[None, None, None]) -> None:
         anyio.from_thread.run_sync(has_begun.set)
         go_on.wait(10)
-        log.append("thread ended")
+        log.append('thread ended')
 
     async with anyio.create_task_group() as group:
         with anyio.CancelScope() as scope:
             group.start_soon(cancel_and_let_go, scope, has_begun, go_on, log)
             await after_start(work).run()
-        log.append("run ended")
+        log.append('run ended')
 
     assert scope.cancelled_caught
-    assert log == ["cancelled", "thread ended", "run ended"]
+    assert log == ['cancelled', 'thread ended', 'run ended']
 
 
 async def cancel_and_let_go(scope, has_begun, go_on, log):
@@ -827,7 +827,7 @@ async def cancel_and_let_go(scope, has_begun, go_on, log):
     await has_begun.wait()
     scope.cancel()
     await anyio.wait_all_tasks_blocked()
-    log.append("cancelled")
+    log.append('cancelled')
     go_on.set()
 
 
@@ -861,12 +861,12 @@ async def test_a_failure_waits_for_threads():
 
     async def fail(ctx: StepContext[None, None, None]) -> None:
         await has_begun.wait()
-        raise KeyError("fail")
+        raise KeyError('fail')
 
     def work(ctx: StepContext[None, None, None]) -> None:
         anyio.from_thread.run_sync(has_begun.set)
         go_on.wait(10)
-        log.append("thread ended")
+        log.append('thread ended')
 
     async def let_go():
         await has_begun.wait()
@@ -877,13 +877,13 @@ async def test_a_failure_waits_for_threads():
         group.start_soon(let_go)
         with pytest.raises(KeyError):
             await side_by_side(fail, work).run()
-        assert log == ["thread ended"]
+        assert log == ['thread ended']
 
 
 # Cancellation from within
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize('anyio_backend', ['asyncio'])
 async def test_a_lone_step_that_awaits_something_cancelled_has_failed():
     """A step that lets a foreign cancellation through fails with an error that names it, and the caller is not cancelled."""
 
@@ -899,7 +899,7 @@ async def test_a_lone_step_that_awaits_something_cancelled_has_failed():
     assert isinstance(caught.value.__cause__, asyncio.CancelledError)
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize('anyio_backend', ['asyncio'])
 async def test_a_parallel_step_that_awaits_something_cancelled_has_failed():
     """A parallel step that lets a foreign cancellation through fails with an error that names it, and stops the others."""
     log, has_started = [], anyio.Event()
@@ -917,7 +917,7 @@ async def test_a_parallel_step_that_awaits_something_cancelled_has_failed():
     with pytest.raises(GraphRuntimeError, match="'work'.*cancel"):
         await side_by_side(work, other).run()
 
-    assert log == ["other cleaned up"]
+    assert log == ['other cleaned up']
 
 
 async def test_a_step_that_cancels_a_scope_of_its_own_goes_on():
@@ -948,7 +948,7 @@ async def test_a_step_that_cancels_its_caller_is_cancelled_too():
         await over_items(work).run(inputs=[1, 2])
 
     assert scope.cancelled_caught
-    assert sorted(log) == ["1 cleaned up", "2 cleaned up"]
+    assert sorted(log) == ['1 cleaned up', '2 cleaned up']
 
 
 # Runs that lead nowhere
@@ -975,7 +975,7 @@ async def test_an_empty_map_without_a_join_names_the_remedy():
     async def work(ctx: StepContext[None, None, int]) -> int:
         return ctx.inputs
 
-    g.add(g.edge_from(g.start_node).map(fork_id="each").to(work), g.edge_from(work).to(g.end_node))
+    g.add(g.edge_from(g.start_node).map(fork_id='each').to(work), g.edge_from(work).to(g.end_node))
     with pytest.raises(GraphRuntimeError, match=r"'each'.*downstream_join_id="):
         await g.build().run(inputs=[])
 
@@ -983,12 +983,12 @@ async def test_an_empty_map_without_a_join_names_the_remedy():
 async def test_an_empty_map_before_two_joins_names_the_remedy():
     """An empty map that could fire either of two joins ends in an error that names `downstream_join_id=`."""
     g = GraphBuilder(output_type=int)
-    small = g.join(reduce_sum, initial=0, node_id="small", preferred_parent_fork="closest")
-    large = g.join(reduce_sum, initial=0, node_id="large", preferred_parent_fork="closest")
-    choice = g.decision(node_id="choice").branch(g.match(int, matches=lambda value: value < 10).to(small))
+    small = g.join(reduce_sum, initial=0, node_id='small', preferred_parent_fork='closest')
+    large = g.join(reduce_sum, initial=0, node_id='large', preferred_parent_fork='closest')
+    choice = g.decision(node_id='choice').branch(g.match(int, matches=lambda value: value < 10).to(small))
     choice = choice.branch(g.match(int).to(large))
     g.add(
-        g.edge_from(g.start_node).map(fork_id="each").to(choice),
+        g.edge_from(g.start_node).map(fork_id='each').to(choice),
         g.edge_from(small, large).to(g.end_node),
     )
     with pytest.raises(GraphRuntimeError, match=r"'each'.*downstream_join_id="):
@@ -1017,14 +1017,14 @@ async def test_a_subgraph_that_leads_nowhere_is_named():
 
     inner.add(inner.edge_from(inner.start_node).map().to(work), inner.edge_from(work).to(inner.end_node))
     g = GraphBuilder(output_type=int)
-    nested = inner.build().as_step(node_id="nested")
+    nested = inner.build().as_step(node_id='nested')
     g.add(g.edge_from(g.start_node).to(nested), g.edge_from(nested).to(g.end_node))
     with pytest.raises(GraphRuntimeError, match="'nested"):
         await g.build().run(inputs=[])
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize('kind', [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize('backend', ['asyncio', 'trio'])
 def test_an_interruption_in_a_reducer_is_not_swallowed(kind, backend):
     """`KeyboardInterrupt` and `SystemExit` from a function on an edge come out as themselves, after the clean-up of steps."""
     log, has_started = [], anyio.Event()
@@ -1044,10 +1044,10 @@ def test_an_interruption_in_a_reducer_is_not_swallowed(kind, backend):
         await forever(log)
         return 2
 
-    join = g.join(interrupt, initial=0, order="completion")
+    join = g.join(interrupt, initial=0, order='completion')
     g.add(g.edge_from(g.start_node).to(quick, other), g.edge_from(quick, other).to(join))
     g.add(g.edge_from(join).to(g.end_node))
     with pytest.raises(kind):
         anyio.run(g.build().run, backend=backend)
 
-    assert log == ["other cleaned up"]
+    assert log == ['other cleaned up']

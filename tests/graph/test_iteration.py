@@ -43,7 +43,7 @@ async def forever(log):
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.lowlevel.checkpoint()
-        log.append("cleaned up")
+        log.append('cleaned up')
 
 
 def chain():
@@ -74,9 +74,9 @@ def mapped(**options):
     async def double(ctx: StepContext[None, None, int]) -> int:
         return ctx.inputs * 2
 
-    total = g.join(reduce_sum, initial=0, node_id="total")
+    total = g.join(reduce_sum, initial=0, node_id='total')
     g.add(
-        g.edge_from(g.start_node).map(fork_id="each", **options).to(double),
+        g.edge_from(g.start_node).map(fork_id='each', **options).to(double),
         g.edge_from(double).to(total),
         g.edge_from(total).to(g.end_node),
     )
@@ -91,13 +91,13 @@ def race(log):
     @g.step
     async def fast(ctx: StepContext[None, None, None]) -> str:
         await has_started.wait()
-        return "fast"
+        return 'fast'
 
     @g.step
     async def slow(ctx: StepContext[None, None, None]) -> str:
         has_started.set()
         await forever(log)
-        return "slow"
+        return 'slow'
 
     g.add(g.edge_from(g.start_node).to(fast, slow), g.edge_from(fast, slow).to(g.end_node))
     return g.build()
@@ -113,9 +113,9 @@ def failing():
 
     @g.step
     async def rescue(ctx: StepContext[None, None, int]) -> str:
-        return f"rescued {ctx.inputs}"
+        return f'rescued {ctx.inputs}'
 
-    choice = g.decision(node_id="choice").branch(g.match(int, matches=lambda value: value > 0).to(fail))
+    choice = g.decision(node_id='choice').branch(g.match(int, matches=lambda value: value > 0).to(fail))
     choice = choice.branch(g.match(int).to(rescue))
     g.add(g.edge_from(g.start_node).to(choice), g.edge_from(fail, rescue).to(g.end_node))
     return g.build()
@@ -129,7 +129,7 @@ async def test_each_node_yields_what_it_leads_to_and_at_last_comes_the_end():
     async with chain().iter(inputs=5) as run:
         events = [ids(event) async for event in run]
 
-    assert events == [["double"], ["increase"], ["__end__"], EndMarker(11)]
+    assert events == [['double'], ['increase'], ['__end__'], EndMarker(11)]
 
 
 async def test_a_task_carries_its_inputs():
@@ -145,7 +145,7 @@ async def test_forks_and_joins_are_shown():
     async with mapped().iter(inputs=[1, 2]) as run:
         events = [ids(event) async for event in run]
 
-    assert events == [["each"], ["double", "double"], ["total"], ["total"], ["__end__"], EndMarker(6)]
+    assert events == [['each'], ['double', 'double'], ['total'], ['total'], ['__end__'], EndMarker(6)]
 
 
 async def test_a_broadcast_is_shown():
@@ -153,7 +153,7 @@ async def test_a_broadcast_is_shown():
     async with race([]).iter() as run:
         events = [ids(event) async for event in run]
 
-    assert events == [["broadcast"], ["fast", "slow"], ["__end__"], EndMarker("fast")]
+    assert events == [['broadcast'], ['fast', 'slow'], ['__end__'], EndMarker('fast')]
 
 
 async def test_a_decision_is_shown():
@@ -161,7 +161,7 @@ async def test_a_decision_is_shown():
     async with failing().iter(inputs=-1) as run:
         events = [ids(event) async for event in run]
 
-    assert events == [["choice"], ["rescue"], ["__end__"], EndMarker("rescued -1")]
+    assert events == [['choice'], ['rescue'], ['__end__'], EndMarker('rescued -1')]
 
 
 async def test_an_empty_map_shows_an_empty_list():
@@ -169,7 +169,7 @@ async def test_an_empty_map_shows_an_empty_list():
     async with mapped().iter(inputs=[]) as run:
         events = [ids(event) async for event in run]
 
-    assert events == [["each"], [], ["__end__"], EndMarker(0)]
+    assert events == [['each'], [], ['__end__'], EndMarker(0)]
 
 
 async def test_tasks_carry_their_fork_stack():
@@ -178,7 +178,7 @@ async def test_tasks_carry_their_fork_stack():
         await anext(run)
         items = await anext(run)
 
-    assert [[level.fork_id for level in task.fork_stack] for task in items] == [["__start__", "each"]] * 3
+    assert [[level.fork_id for level in task.fork_stack] for task in items] == [['__start__', 'each']] * 3
     assert [task.fork_stack[-1].thread_index for task in items] == [0, 1, 2]
     assert len({task.fork_stack[-1].node_run_id for task in items}) == 1
 
@@ -188,8 +188,8 @@ async def test_what_leaves_a_join_has_left_its_map():
     async with mapped().iter(inputs=[1]) as run:
         stacks = {event[0].node_id: event[0].fork_stack async for event in run if not isinstance(event, EndMarker)}
 
-    assert [level.fork_id for level in stacks["__end__"]] == ["__start__"]
-    assert [level.fork_id for level in stacks["total"]] == ["__start__", "each"]
+    assert [level.fork_id for level in stacks['__end__']] == ['__start__']
+    assert [level.fork_id for level in stacks['total']] == ['__start__', 'each']
 
 
 async def test_a_limited_map_yields_lists_as_places_come_free():
@@ -197,9 +197,9 @@ async def test_a_limited_map_yields_lists_as_places_come_free():
     async with mapped(limit=2).iter(inputs=[1, 2, 3]) as run:
         events = [ids(event) async for event in run]
 
-    assert events[:2] == [["each"], ["double", "double"]]
-    assert events.count(["double"]) == 1
-    assert events.index(["total"]) < events.index(["double"])
+    assert events[:2] == [['each'], ['double', 'double']]
+    assert events.count(['double']) == 1
+    assert events.index(['total']) < events.index(['double'])
     assert events[-1] == EndMarker(12)
 
 
@@ -225,7 +225,7 @@ async def test_a_filtered_item_frees_its_place():
     seen = []
     async with mapped(limit=1).iter(inputs=[1, 2, 3, 4]) as run:
         async for event in run:
-            if ids(event) == ["double"]:
+            if ids(event) == ['double']:
                 seen.append(event[0].inputs)
                 run.override_next([task for task in event if task.inputs % 2 == 0])
 
@@ -249,7 +249,7 @@ async def test_an_async_source_yields_its_items_as_they_come():
         rest = [ids(event) async for event in run]
 
     assert [task.inputs for task in first] == [1]
-    assert ["double"] in rest
+    assert ['double'] in rest
     assert run.output == 6
 
 
@@ -261,7 +261,7 @@ async def test_losers_are_not_shown():
     async def work(ctx: StepContext[None, None, int]) -> int:
         return ctx.inputs
 
-    first = g.join(ReduceFirstValue[int](), initial=0, node_id="first")
+    first = g.join(ReduceFirstValue[int](), initial=0, node_id='first')
     g.add(
         g.edge_from(g.start_node).map().to(work),
         g.edge_from(work).to(first),
@@ -270,8 +270,8 @@ async def test_losers_are_not_shown():
     async with g.build().iter(inputs=[1, 2, 3]) as run:
         events = [ids(event) async for event in run]
 
-    assert events[:3] == [["map"], ["work", "work", "work"], ["first"]]
-    assert [event for event in events[3:] if event] == [["__end__"], run.next_task]
+    assert events[:3] == [['map'], ['work', 'work', 'work'], ['first']]
+    assert [event for event in events[3:] if event] == [['__end__'], run.next_task]
 
 
 # When things start
@@ -284,16 +284,16 @@ async def test_a_yielded_task_has_not_started():
 
     @g.step
     async def work(ctx: StepContext[None, None, int]) -> None:
-        log.append("work")
+        log.append('work')
 
     g.add(g.edge_from(g.start_node).to(work), g.edge_from(work).to(g.end_node))
     async with g.build().iter() as run:
-        assert ids(await anext(run)) == ["work"]
+        assert ids(await anext(run)) == ['work']
         await anyio.wait_all_tasks_blocked()
         assert log == []
 
         await anext(run)
-        assert log == ["work"]
+        assert log == ['work']
 
 
 async def test_started_tasks_run_on_while_an_event_is_held():
@@ -303,15 +303,15 @@ async def test_started_tasks_run_on_while_an_event_is_held():
 
     @g.step
     async def quick(ctx: StepContext[None, None, None]) -> str:
-        return "quick"
+        return 'quick'
 
     @g.step
     async def later(ctx: StepContext[None, None, None]) -> str:
         await is_held.wait()
         has_ended.set()
-        return "later"
+        return 'later'
 
-    both = g.join(reduce_list_append, initial_factory=list[str], node_id="both")
+    both = g.join(reduce_list_append, initial_factory=list[str], node_id='both')
     g.add(
         g.edge_from(g.start_node).to(quick, later),
         g.edge_from(quick, later).to(both),
@@ -320,11 +320,11 @@ async def test_started_tasks_run_on_while_an_event_is_held():
     async with g.build().iter() as run:
         await anext(run)
         await anext(run)
-        assert ids(await anext(run)) == ["both"]
+        assert ids(await anext(run)) == ['both']
         is_held.set()
         await has_ended.wait()
 
-        assert [ids(event) async for event in run][-1] == EndMarker(["quick", "later"])
+        assert [ids(event) async for event in run][-1] == EndMarker(['quick', 'later'])
 
 
 # next and next_task
@@ -336,7 +336,7 @@ async def test_next_task_of_a_new_run_is_the_start():
         [task] = run.next_task
 
     assert isinstance(task, GraphTask)
-    assert (task.node_id, task.inputs) == ("__start__", 5)
+    assert (task.node_id, task.inputs) == ('__start__', 5)
 
 
 async def test_next_task_is_the_last_event():
@@ -351,24 +351,24 @@ async def test_next_task_is_the_last_event():
 async def test_first_next_passes_over_the_start():
     """The first `next()` answers with what the first node behind the start leads to."""
     async with chain().iter(inputs=5) as run:
-        assert ids(await run.next()) == ["increase"]
-        assert ids(await run.next()) == ["__end__"]
+        assert ids(await run.next()) == ['increase']
+        assert ids(await run.next()) == ['__end__']
         assert await run.next() == EndMarker(11)
 
 
 async def test_next_after_iterating_passes_over_nothing():
     """After an event was taken by iteration, `next()` advances by one."""
     async with chain().iter(inputs=5) as run:
-        assert ids(await anext(run)) == ["double"]
-        assert ids(await run.next()) == ["increase"]
+        assert ids(await anext(run)) == ['double']
+        assert ids(await run.next()) == ['increase']
 
 
 async def test_next_with_tasks_on_a_new_run_replaces_what_the_start_leads_to():
     """`next(tasks)` on a new run puts the tasks in the place of those behind the start."""
     async with chain().iter(inputs=5) as run:
-        event = await run.next([GraphTaskRequest("increase", 1)])
+        event = await run.next([GraphTaskRequest('increase', 1)])
 
-        assert ids(event) == ["__end__"]
+        assert ids(event) == ['__end__']
         assert await run.next() == EndMarker(2)
 
 
@@ -399,7 +399,7 @@ async def test_tasks_that_are_left_out_never_start():
 
 async def test_filtering_all_items_fires_the_join_that_the_map_names():
     """A map that names its join has it fire with its initial value when every item is taken out."""
-    async with mapped(downstream_join_id="total").iter(inputs=[1, 2]) as run:
+    async with mapped(downstream_join_id='total').iter(inputs=[1, 2]) as run:
         await anext(run)
         await anext(run)
         run.override_next([])
@@ -414,7 +414,7 @@ async def test_added_tasks_count_at_the_join():
     async with mapped().iter(inputs=[1, 2]) as run:
         await anext(run)
         items = await anext(run)
-        added = GraphTaskRequest("double", 50, fork_stack=items[0].fork_stack)
+        added = GraphTaskRequest('double', 50, fork_stack=items[0].fork_stack)
         await run.next([*items, added])
         async for _ in run:
             pass
@@ -426,7 +426,7 @@ async def test_a_task_can_be_replaced_by_one_of_another_node():
     """A request for another node runs in the place of the task that was shown."""
     async with chain().iter(inputs=5) as run:
         await anext(run)
-        assert ids(await run.next([GraphTaskRequest("increase", 5)])) == ["__end__"]
+        assert ids(await run.next([GraphTaskRequest('increase', 5)])) == ['__end__']
         assert await run.next() == EndMarker(6)
 
 
@@ -435,7 +435,7 @@ async def test_a_value_for_a_join_can_be_handed_in():
     async with mapped().iter(inputs=[1, 2]) as run:
         await anext(run)
         first, second = await anext(run)
-        await run.next([first, JoinItem("total", 1000, second.fork_stack)])
+        await run.next([first, JoinItem('total', 1000, second.fork_stack)])
         async for _ in run:
             pass
 
@@ -446,19 +446,19 @@ async def test_override_next_waits_for_the_next_advance():
     """`override_next` only stores what comes next: `next_task` shows it, and the next advance uses it."""
     async with chain().iter(inputs=5) as run:
         await anext(run)
-        replacement = [GraphTaskRequest("increase", 0)]
+        replacement = [GraphTaskRequest('increase', 0)]
         run.override_next(replacement)
 
         assert run.next_task == replacement
-        assert [ids(event) async for event in run] == [["__end__"], EndMarker(1)]
+        assert [ids(event) async for event in run] == [['__end__'], EndMarker(1)]
 
 
 async def test_the_last_override_counts():
     """A second override takes the place of the first one."""
     async with chain().iter(inputs=5) as run:
         await anext(run)
-        run.override_next([GraphTaskRequest("increase", 0)])
-        run.override_next([GraphTaskRequest("increase", 7)])
+        run.override_next([GraphTaskRequest('increase', 0)])
+        run.override_next([GraphTaskRequest('increase', 7)])
         async for _ in run:
             pass
 
@@ -470,7 +470,7 @@ async def test_an_empty_stack_is_the_run_itself():
     async with mapped().iter(inputs=[1]) as run:
         await anext(run)
         await anext(run)
-        event = await run.next([GraphTaskRequest("__end__", 9, fork_stack=())])
+        event = await run.next([GraphTaskRequest('__end__', 9, fork_stack=())])
 
     assert event == EndMarker(9)
 
@@ -478,12 +478,12 @@ async def test_an_empty_stack_is_the_run_itself():
 async def test_a_decision_can_be_passed_over():
     """A decision that was shown can be replaced by the branch that the caller wants."""
     async with failing().iter(inputs=1) as run:
-        assert ids(await anext(run)) == ["choice"]
-        run.override_next([GraphTaskRequest("rescue", 1)])
+        assert ids(await anext(run)) == ['choice']
+        run.override_next([GraphTaskRequest('rescue', 1)])
         async for _ in run:
             pass
 
-    assert run.output == "rescued 1"
+    assert run.output == 'rescued 1'
 
 
 async def test_an_unknown_node_is_refused_with_the_known_ones():
@@ -491,7 +491,7 @@ async def test_an_unknown_node_is_refused_with_the_known_ones():
     async with chain().iter(inputs=5) as run:
         await anext(run)
         with pytest.raises(GraphRuntimeError, match=r"'dubble'.*double.*increase"):
-            run.override_next([GraphTaskRequest("dubble", 1)])
+            run.override_next([GraphTaskRequest('dubble', 1)])
 
         assert [event async for event in run][-1] == EndMarker(11)
 
@@ -503,8 +503,8 @@ async def test_a_stack_of_another_run_is_refused():
         items = await anext(other)
     async with chain().iter(inputs=5) as run:
         await anext(run)
-        with pytest.raises(GraphRuntimeError, match="fork_stack"):
-            await run.next([GraphTaskRequest("double", 1, fork_stack=items[0].fork_stack)])
+        with pytest.raises(GraphRuntimeError, match='fork_stack'):
+            await run.next([GraphTaskRequest('double', 1, fork_stack=items[0].fork_stack)])
 
 
 # Ends
@@ -515,7 +515,7 @@ async def test_tasks_in_place_of_the_end_go_on():
     async with chain().iter(inputs=5) as run:
         async for event in run:
             if event == EndMarker(11):
-                run.override_next([GraphTaskRequest("double", 100)])
+                run.override_next([GraphTaskRequest('double', 100)])
 
     assert run.output == 201
 
@@ -526,7 +526,7 @@ async def test_next_with_tasks_after_the_end_goes_on():
         while not isinstance(await run.next(), EndMarker):
             pass
 
-        assert ids(await run.next([GraphTaskRequest("increase", 1)])) == ["__end__"]
+        assert ids(await run.next([GraphTaskRequest('increase', 1)])) == ['__end__']
         assert await run.next() == EndMarker(2)
 
 
@@ -535,11 +535,11 @@ async def test_other_tasks_live_on_if_the_end_is_replaced():
     log = []
     async with race(log).iter() as run:
         async for event in run:
-            if event == EndMarker("fast"):
+            if event == EndMarker('fast'):
                 assert log == []
-                run.override_next([GraphTaskRequest("__end__", "again")])
+                run.override_next([GraphTaskRequest('__end__', 'again')])
 
-    assert run.output == "again"
+    assert run.output == 'again'
 
 
 async def test_an_end_in_place_of_tasks_ends_the_run():
@@ -560,7 +560,7 @@ async def test_an_end_by_override_ends_the_loop():
             events.append(ids(event))
             run.override_next(EndMarker(42))
 
-    assert events == [["double"]]
+    assert events == [['double']]
     assert run.output == 42
 
 
@@ -572,9 +572,9 @@ async def test_an_end_in_place_of_tasks_cancels_what_runs():
         await anext(run)
         await anext(run)
         with pytest.raises(StopAsyncIteration):
-            await run.next(EndMarker("mine"))
+            await run.next(EndMarker('mine'))
 
-        assert log == ["cleaned up"]
+        assert log == ['cleaned up']
 
 
 async def test_after_the_end_every_advance_says_so():
@@ -583,9 +583,9 @@ async def test_after_the_end_every_advance_says_so():
         async for _ in run:
             pass
         for _ in range(2):
-            with pytest.raises(StopAsyncIteration, match="ended"):
+            with pytest.raises(StopAsyncIteration, match='ended'):
                 await anext(run)
-            with pytest.raises(StopAsyncIteration, match="ended"):
+            with pytest.raises(StopAsyncIteration, match='ended'):
                 await run.next()
 
         assert run.output == 11
@@ -607,10 +607,10 @@ async def test_the_callers_code_goes_on_after_the_end():
         async for _ in run:
             await anyio.lowlevel.checkpoint()
         await anyio.lowlevel.checkpoint()
-        log.append("block goes on")
+        log.append('block goes on')
     await anyio.lowlevel.checkpoint()
 
-    assert sorted(log) == ["block goes on", "cleaned up"]
+    assert sorted(log) == ['block goes on', 'cleaned up']
 
 
 # Errors
@@ -635,9 +635,9 @@ async def test_a_failure_can_be_recovered_from():
         with pytest.raises(KeyError):
             async for _ in run:
                 pass
-        run.override_next([GraphTaskRequest("rescue", 3)])
+        run.override_next([GraphTaskRequest('rescue', 3)])
 
-        assert [ids(event) async for event in run] == [["__end__"], EndMarker("rescued 3")]
+        assert [ids(event) async for event in run] == [['__end__'], EndMarker('rescued 3')]
 
 
 async def test_a_failure_can_be_turned_into_an_end():
@@ -646,11 +646,11 @@ async def test_a_failure_can_be_turned_into_an_end():
         with pytest.raises(KeyError):
             async for _ in run:
                 pass
-        run.override_next(EndMarker("gave up"))
+        run.override_next(EndMarker('gave up'))
         with pytest.raises(StopAsyncIteration):
             await anext(run)
 
-    assert run.output == "gave up"
+    assert run.output == 'gave up'
 
 
 async def test_going_on_without_an_override_raises_again():
@@ -673,7 +673,7 @@ async def test_a_failed_item_can_be_replaced_within_its_map():
     async def invert(ctx: StepContext[None, None, int]) -> int:
         return 12 // ctx.inputs
 
-    results = g.join(reduce_list_append, initial_factory=list[int], node_id="results")
+    results = g.join(reduce_list_append, initial_factory=list[int], node_id='results')
     g.add(
         g.edge_from(g.start_node).map().to(invert),
         g.edge_from(invert).to(results),
@@ -685,7 +685,7 @@ async def test_a_failed_item_can_be_replaced_within_its_map():
         with pytest.raises(ZeroDivisionError):
             async for _ in run:
                 pass
-        run.override_next([JoinItem("results", -1, items[1].fork_stack)])
+        run.override_next([JoinItem('results', -1, items[1].fork_stack)])
         async for _ in run:
             pass
 
@@ -700,7 +700,7 @@ async def test_each_failure_is_an_event_of_its_own():
     async def fail(ctx: StepContext[None, None, int]) -> int:
         raise KeyError(ctx.inputs)
 
-    total = g.join(reduce_sum, initial=0, node_id="total")
+    total = g.join(reduce_sum, initial=0, node_id='total')
     g.add(g.edge_from(g.start_node).map().to(fail), g.edge_from(fail).to(total), g.edge_from(total).to(g.end_node))
     failures = set()
     async with g.build().iter(inputs=[1, 2]) as run:
@@ -711,7 +711,7 @@ async def test_each_failure_is_an_event_of_its_own():
                 async for _ in run:
                     pass
             failures.add(caught.value.args[0])
-            run.override_next([JoinItem("total", 10, items[caught.value.args[0] - 1].fork_stack)])
+            run.override_next([JoinItem('total', 10, items[caught.value.args[0] - 1].fork_stack)])
         async for _ in run:
             pass
 
@@ -726,13 +726,13 @@ async def test_other_tasks_go_on_beside_a_failure():
 
     @g.step
     async def fail(ctx: StepContext[None, None, None]) -> str:
-        raise KeyError("fail")
+        raise KeyError('fail')
 
     @g.step
     async def other(ctx: StepContext[None, None, None]) -> str:
         await is_held.wait()
-        log.append("other")
-        return "other"
+        log.append('other')
+        return 'other'
 
     g.add(g.edge_from(g.start_node).to(other, fail), g.edge_from(other, fail).to(g.end_node))
     async with g.build().iter() as run:
@@ -741,12 +741,12 @@ async def test_other_tasks_go_on_beside_a_failure():
                 pass
         is_held.set()
         await anyio.wait_all_tasks_blocked()
-        assert log == ["other"]
+        assert log == ['other']
         run.override_next([])
         async for _ in run:
             pass
 
-    assert run.output == "other"
+    assert run.output == 'other'
 
 
 async def test_a_failing_reducer_can_be_recovered_from():
@@ -754,20 +754,20 @@ async def test_a_failing_reducer_can_be_recovered_from():
     g = GraphBuilder(output_type=str)
 
     def refuse(current: int, value: int) -> int:
-        raise ValueError("no folding today")
+        raise ValueError('no folding today')
 
-    join = g.join(refuse, initial=0, node_id="join")
+    join = g.join(refuse, initial=0, node_id='join')
     g.add(g.edge_from(g.start_node).map().to(join), g.edge_from(join).to(g.end_node))
     async with g.build().iter(inputs=[1]) as run:
-        with pytest.raises(ValueError, match="no folding today"):
+        with pytest.raises(ValueError, match='no folding today'):
             async for _ in run:
                 pass
         assert isinstance(run.next_task, ErrorMarker)
-        run.override_next([GraphTaskRequest("__end__", "recovered")])
+        run.override_next([GraphTaskRequest('__end__', 'recovered')])
         async for _ in run:
             pass
 
-    assert run.output == "recovered"
+    assert run.output == 'recovered'
 
 
 async def test_the_callers_code_goes_on_after_a_failure():
@@ -793,23 +793,23 @@ async def test_break_stops_all_tasks():
     log = []
     async with race(log).iter() as run:
         async for event in run:
-            if ids(event) == ["__end__"]:
+            if ids(event) == ['__end__']:
                 break
         assert log == []
 
-    assert log == ["cleaned up"]
+    assert log == ['cleaned up']
 
 
 async def test_an_exception_in_the_block_stops_all_tasks_and_stays_itself():
     """An exception of the caller's own leaves the block as itself, after the clean-up of the bodies."""
     log = []
-    with pytest.raises(LookupError, match="mine"):
+    with pytest.raises(LookupError, match='mine'):
         async with race(log).iter() as run:
             for _ in range(3):
                 await anext(run)
-            raise LookupError("mine")
+            raise LookupError('mine')
 
-    assert log == ["cleaned up"]
+    assert log == ['cleaned up']
 
 
 async def test_return_from_the_block_stops_all_tasks():
@@ -820,8 +820,8 @@ async def test_return_from_the_block_stops_all_tasks():
         async with race(log).iter() as run:
             return [ids(await anext(run)) for _ in range(3)]
 
-    assert await first_three() == [["broadcast"], ["fast", "slow"], ["__end__"]]
-    assert log == ["cleaned up"]
+    assert await first_three() == [['broadcast'], ['fast', 'slow'], ['__end__']]
+    assert log == ['cleaned up']
 
 
 async def test_an_async_generator_around_a_run_can_be_closed():
@@ -835,10 +835,10 @@ async def test_an_async_generator_around_a_run_can_be_closed():
 
     async with aclosing(events()) as stream:
         async for event in stream:
-            if ids(event) == ["__end__"]:
+            if ids(event) == ['__end__']:
                 break
 
-    assert log == ["cleaned up"]
+    assert log == ['cleaned up']
 
 
 async def test_a_block_without_any_advance_does_nothing():
@@ -852,22 +852,22 @@ async def test_a_block_without_any_advance_does_nothing():
 # Misuse
 
 
-@pytest.mark.parametrize("advance", [anext, lambda run: run.next()])
+@pytest.mark.parametrize('advance', [anext, lambda run: run.next()])
 async def test_advancing_before_the_block_is_refused(advance):
     """A run that was not entered says how to use it."""
     run = chain().iter(inputs=5)
 
-    with pytest.raises(GraphRuntimeError, match="async with"):
+    with pytest.raises(GraphRuntimeError, match='async with'):
         await advance(run)
 
 
-@pytest.mark.parametrize("advance", [anext, lambda run: run.next()])
+@pytest.mark.parametrize('advance', [anext, lambda run: run.next()])
 async def test_advancing_after_the_block_is_refused(advance):
     """A run whose block was left says how to use it."""
     async with chain().iter(inputs=5) as run:
         await anext(run)
 
-    with pytest.raises(GraphRuntimeError, match="async with"):
+    with pytest.raises(GraphRuntimeError, match='async with'):
         await advance(run)
 
 
@@ -877,7 +877,7 @@ async def test_a_run_is_entered_once():
     async with run:
         pass
 
-    with pytest.raises(GraphRuntimeError, match="once"):
+    with pytest.raises(GraphRuntimeError, match='once'):
         async with run:
             pass
 
@@ -890,19 +890,19 @@ async def test_two_advances_at_once_are_refused():
     @g.step
     async def wait(ctx: StepContext[None, None, None]) -> str:
         await go.wait()
-        return "done"
+        return 'done'
 
     g.add(g.edge_from(g.start_node).to(wait), g.edge_from(wait).to(g.end_node))
     async with g.build().iter() as run, anyio.create_task_group() as group:
         await anext(run)
         group.start_soon(run.next)
         await anyio.wait_all_tasks_blocked()
-        with pytest.raises(GraphRuntimeError, match="another task"):
+        with pytest.raises(GraphRuntimeError, match='another task'):
             await anext(run)
         go.set()
         await anyio.wait_all_tasks_blocked()
 
-        assert ids(run.next_task) == ["__end__"]
+        assert ids(run.next_task) == ['__end__']
 
 
 # Cancelling
@@ -916,16 +916,16 @@ async def test_cancel_from_another_task():
             await anext(run)
         run.override_next([])  # `slow` alone is left, so the advance waits
         group.start_soon(cancel_when_blocked, run)
-        with pytest.raises(RunCancelled, match="enough of it"):
+        with pytest.raises(RunCancelled, match='enough of it'):
             await anext(run)
 
-    assert log == ["cleaned up"]
+    assert log == ['cleaned up']
 
 
 async def cancel_when_blocked(run):
     """Cancel a run as soon as all other tasks wait."""
     await anyio.wait_all_tasks_blocked()
-    run.cancel("enough of it")
+    run.cancel('enough of it')
 
 
 async def test_cancel_from_a_thread():
@@ -935,20 +935,20 @@ async def test_cancel_from_a_thread():
         for _ in range(3):
             await anext(run)
         run.override_next([])
-        group.start_soon(anyio.to_thread.run_sync, run.cancel, "from a thread")
-        with pytest.raises(RunCancelled, match="from a thread"):
+        group.start_soon(anyio.to_thread.run_sync, run.cancel, 'from a thread')
+        with pytest.raises(RunCancelled, match='from a thread'):
             await anext(run)
 
-    assert log == ["cleaned up"]
+    assert log == ['cleaned up']
 
 
 async def test_cancel_between_advances():
     """After `cancel` the next advance raises, and so does each one after it."""
     async with chain().iter(inputs=5) as run:
         await anext(run)
-        run.cancel("changed my mind")
+        run.cancel('changed my mind')
         for _ in range(2):
-            with pytest.raises(RunCancelled, match="changed my mind"):
+            with pytest.raises(RunCancelled, match='changed my mind'):
                 await anext(run)
 
         assert run.output is None
@@ -959,7 +959,7 @@ async def test_cancel_after_the_end_changes_nothing():
     async with chain().iter(inputs=5) as run:
         async for _ in run:
             pass
-        run.cancel("too late")
+        run.cancel('too late')
 
     assert run.output == 11
 
@@ -967,7 +967,7 @@ async def test_cancel_after_the_end_changes_nothing():
 async def test_the_callers_code_goes_on_after_cancel():
     """The code in the block can await after the run was cancelled."""
     async with chain().iter(inputs=5) as run:
-        run.cancel("now")
+        run.cancel('now')
         with pytest.raises(RunCancelled):
             await anext(run)
         await anyio.lowlevel.checkpoint()
@@ -986,7 +986,7 @@ async def test_cancelling_the_caller_cancels_the_bodies():
                 await anext(run)
 
     assert scope.cancelled_caught
-    assert log == ["cleaned up"]
+    assert log == ['cleaned up']
 
 
 def scope_as_run(scope):
@@ -1012,10 +1012,10 @@ async def test_a_cancelled_advance_is_over():
         with pytest.raises(RunCancelled):
             await anext(run)
 
-    assert log == ["cleaned up"]
+    assert log == ['cleaned up']
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize('anyio_backend', ['asyncio'])
 async def test_cancelling_the_callers_asyncio_task():
     """`task.cancel()` on the caller ends its task as cancelled, after the clean-up of the bodies."""
     log = []
@@ -1037,7 +1037,7 @@ async def test_cancelling_the_callers_asyncio_task():
         await task
 
     assert task.cancelled()
-    assert log == ["cleaned up"]
+    assert log == ['cleaned up']
 
 
 async def test_a_time_limit_around_an_advance_is_only_that():
@@ -1052,7 +1052,7 @@ async def test_a_time_limit_around_an_advance_is_only_that():
         await anyio.lowlevel.checkpoint()
     await anyio.lowlevel.checkpoint()
 
-    assert log == ["cleaned up"]
+    assert log == ['cleaned up']
 
 
 async def test_a_span_is_open_as_long_as_the_block():
@@ -1061,16 +1061,16 @@ async def test_a_span_is_open_as_long_as_the_block():
 
     @contextmanager
     def span():
-        log.append("in")
+        log.append('in')
         yield
-        log.append("out")
+        log.append('out')
 
     async with chain().iter(inputs=5, span=span()) as run:
-        log.append("block")
+        log.append('block')
         async for _ in run:
             pass
 
-    assert log == ["in", "block", "out"]
+    assert log == ['in', 'block', 'out']
 
 
 # The consumer that has to fit: an agent run over class nodes
@@ -1082,9 +1082,9 @@ class Prompt(BaseNode[list[str], None, str]):
 
     text: str
 
-    async def run(self, ctx: GraphRunContext[list[str]]) -> "Model":
+    async def run(self, ctx: GraphRunContext[list[str]]) -> 'Model':
         """Ask the model."""
-        ctx.state.append(f"prompt {self.text}")
+        ctx.state.append(f'prompt {self.text}')
         return Model(self.text.upper())
 
 
@@ -1095,9 +1095,9 @@ class Model(BaseNode[list[str], None, str]):
     question: str
     tries: int = field(default=0)
 
-    async def run(self, ctx: GraphRunContext[list[str]]) -> "Model | End[str]":
+    async def run(self, ctx: GraphRunContext[list[str]]) -> 'Model | End[str]':
         """Answer at the second try."""
-        ctx.state.append(f"model {self.question} {self.tries}")
+        ctx.state.append(f'model {self.question} {self.tries}')
         return End(self.question) if self.tries else Model(self.question, self.tries + 1)
 
 
@@ -1125,7 +1125,7 @@ class AgentRun:
             return task[0].inputs
         if isinstance(task, EndMarker):
             return End(task.value)
-        raise AssertionError(f"Unexpected node: {task}")
+        raise AssertionError(f'Unexpected node: {task}')
 
     def _node_to_task(self, node):
         return GraphTaskRequest(NodeStep(type(node)).id, inputs=node, fork_stack=())
@@ -1140,17 +1140,17 @@ def agent():
 
 async def test_an_agent_sees_one_node_after_the_other():
     """Each event of a run over class nodes is one task with a node as its inputs, and at last the end."""
-    async with agent().iter(state=[], inputs=Prompt("hi")) as graph_run:
+    async with agent().iter(state=[], inputs=Prompt('hi')) as graph_run:
         run = AgentRun(graph_run)
         nodes = [node async for node in run]
 
-    assert nodes == [Prompt("hi"), Model("HI"), Model("HI", 1), End("HI")]
+    assert nodes == [Prompt('hi'), Model('HI'), Model('HI', 1), End('HI')]
 
 
 async def test_an_agent_drives_its_run_with_next():
     """Handing each node back to `next` runs it, from the first node to the end."""
     state = []
-    async with agent().iter(state=state, inputs=Prompt("hi")) as graph_run:
+    async with agent().iter(state=state, inputs=Prompt('hi')) as graph_run:
         run = AgentRun(graph_run)
         node = run.next_node
         nodes = [node]
@@ -1158,24 +1158,24 @@ async def test_an_agent_drives_its_run_with_next():
             node = await run.next(node)
             nodes.append(node)
 
-    assert nodes == [Prompt("hi"), Model("HI"), Model("HI", 1), End("HI")]
-    assert state == ["prompt hi", "model HI 0", "model HI 1"]
+    assert nodes == [Prompt('hi'), Model('HI'), Model('HI', 1), End('HI')]
+    assert state == ['prompt hi', 'model HI 0', 'model HI 1']
 
 
 async def test_an_agent_can_change_the_node_that_runs_next():
     """The node that is handed to `next` runs, and not the one that was shown."""
-    async with agent().iter(state=[], inputs=Prompt("hi")) as graph_run:
+    async with agent().iter(state=[], inputs=Prompt('hi')) as graph_run:
         run = AgentRun(graph_run)
-        await run.next(Prompt("other"))
-        assert await run.next(Model("mine", 1)) == End("mine")
+        await run.next(Prompt('other'))
+        assert await run.next(Model('mine', 1)) == End('mine')
 
-    assert graph_run.output == "mine"
+    assert graph_run.output == 'mine'
 
 
 async def test_an_agent_can_go_on_after_its_end():
     """A node handed to `next` in the place of the end runs the graph further."""
-    async with agent().iter(state=[], inputs=Prompt("hi")) as graph_run:
+    async with agent().iter(state=[], inputs=Prompt('hi')) as graph_run:
         run = AgentRun(graph_run)
         while not isinstance(await anext(run), End):
             pass
-        assert await run.next(Model("more")) == Model("more", 1)
+        assert await run.next(Model('more')) == Model('more', 1)

@@ -61,8 +61,8 @@ def over_items(call, join=None, **options):
     """Start -> map `each` -> the step -> a join (of all results in a list) -> end."""
     g = GraphBuilder(output_type=object)
     step = g.step(call)
-    join = join or g.join(reduce_list_append, initial_factory=list[object], node_id="all")
-    g.add(g.edge_from(g.start_node).map(fork_id="each", **options).to(step))
+    join = join or g.join(reduce_list_append, initial_factory=list[object], node_id='all')
+    g.add(g.edge_from(g.start_node).map(fork_id='each', **options).to(step))
     connect(g, step, join, g.end_node)
     return g.build()
 
@@ -74,7 +74,7 @@ async def forever(log, name):
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.lowlevel.checkpoint()
-        log.append(f"{name} cleaned up")
+        log.append(f'{name} cleaned up')
 
 
 async def same(ctx: StepContext[Any, Any, Any]) -> Any:
@@ -95,11 +95,11 @@ async def test_a_value_goes_through_a_chain():
 
     @g.step
     async def show(ctx: StepContext[None, None, int]) -> str:
-        return f"<{ctx.inputs}>"
+        return f'<{ctx.inputs}>'
 
     connect(g, g.start_node, double, show, g.end_node)
 
-    assert await g.build().run(inputs=21) == "<42>"
+    assert await g.build().run(inputs=21) == '<42>'
 
 
 async def test_inputs_of_a_run_can_go_straight_to_the_end():
@@ -183,13 +183,13 @@ def test_building_twice_gives_equal_plans():
 def deciding(*branches):
     """Start -> a decision with a branch for each source and its options -> a step that names the branch -> end."""
     g = GraphBuilder(output_type=object)
-    decision = g.decision(node_id="choice")
+    decision = g.decision(node_id='choice')
     for number, (source, options) in enumerate(branches):
 
         async def name(ctx: StepContext[None, None, Any], number: int = number) -> tuple[int, Any]:
             return number, ctx.inputs
 
-        step = g.step(name, node_id=f"branch {number}")
+        step = g.step(name, node_id=f'branch {number}')
         decision = decision.branch(g.match(source, **options).to(step))
         g.add(g.edge_from(step).to(g.end_node))
     g.add(g.edge_from(g.start_node).to(decision))
@@ -205,22 +205,22 @@ class Dog(Animal):
 
 
 @pytest.mark.parametrize(
-    ("sources", "value", "taken"),
+    ('sources', 'value', 'taken'),
     [
-        pytest.param([int, str], "a", 1, id="type"),
-        pytest.param([str, int, object], 1.5, 2, id="object-catches-all"),
-        pytest.param([str, Any], None, 1, id="any-catches-all"),
-        pytest.param([int, int], 1, 0, id="first-match"),
-        pytest.param([object, int], 1, 0, id="order"),
-        pytest.param([Animal, Dog], Dog(), 0, id="subclass"),
-        pytest.param([Dog, Animal], Dog(), 0, id="subclass-first"),
-        pytest.param([int], True, 0, id="bool-is-int"),
-        pytest.param([TypeExpression[int | str], float], "a", 0, id="union"),
-        pytest.param([TypeExpression[int | str], float], 1.5, 1, id="not-in-union"),
-        pytest.param([TypeExpression[Literal["a", "b"]], str], "b", 0, id="literal"),
-        pytest.param([TypeExpression[Literal["a", "b"]], str], "c", 1, id="not-in-literal"),
-        pytest.param([TypeExpression[Literal[None, 0]], object], None, 0, id="literal-none"),
-        pytest.param([type(None), int], None, 0, id="none"),
+        pytest.param([int, str], 'a', 1, id='type'),
+        pytest.param([str, int, object], 1.5, 2, id='object-catches-all'),
+        pytest.param([str, Any], None, 1, id='any-catches-all'),
+        pytest.param([int, int], 1, 0, id='first-match'),
+        pytest.param([object, int], 1, 0, id='order'),
+        pytest.param([Animal, Dog], Dog(), 0, id='subclass'),
+        pytest.param([Dog, Animal], Dog(), 0, id='subclass-first'),
+        pytest.param([int], True, 0, id='bool-is-int'),
+        pytest.param([TypeExpression[int | str], float], 'a', 0, id='union'),
+        pytest.param([TypeExpression[int | str], float], 1.5, 1, id='not-in-union'),
+        pytest.param([TypeExpression[Literal['a', 'b']], str], 'b', 0, id='literal'),
+        pytest.param([TypeExpression[Literal['a', 'b']], str], 'c', 1, id='not-in-literal'),
+        pytest.param([TypeExpression[Literal[None, 0]], object], None, 0, id='literal-none'),
+        pytest.param([type(None), int], None, 0, id='none'),
     ],
 )
 async def test_the_first_branch_that_matches_is_taken(sources, value, taken):
@@ -232,7 +232,7 @@ async def test_the_first_branch_that_matches_is_taken(sources, value, taken):
 
 async def test_only_the_predicate_counts():
     """Where a branch has a predicate, its type is not looked at."""
-    graph = deciding((str, {"matches": lambda value: value > 10}), (int, {"matches": lambda value: True}))
+    graph = deciding((str, {'matches': lambda value: value > 10}), (int, {'matches': lambda value: True}))
 
     assert await graph.run(inputs=11) == (0, 11)
     assert await graph.run(inputs=1) == (1, 1)
@@ -240,7 +240,7 @@ async def test_only_the_predicate_counts():
 
 async def test_a_predicate_makes_sense_of_types_that_cannot_be_asked():
     """A branch for `list[int]` works with a predicate."""
-    graph = deciding((list[int], {"matches": lambda value: isinstance(value, list)}))
+    graph = deciding((list[int], {'matches': lambda value: isinstance(value, list)}))
 
     assert await graph.run(inputs=[1]) == (0, [1])
 
@@ -248,7 +248,7 @@ async def test_a_predicate_makes_sense_of_types_that_cannot_be_asked():
 async def test_later_branches_are_not_asked():
     """A predicate behind the branch that was taken is not called."""
     asked = []
-    graph = deciding((int, {}), (int, {"matches": lambda value: asked.append(value)}))
+    graph = deciding((int, {}), (int, {'matches': lambda value: asked.append(value)}))
     await graph.run(inputs=1)
 
     assert asked == []
@@ -257,76 +257,76 @@ async def test_later_branches_are_not_asked():
 async def test_adding_a_branch_leaves_the_decision_as_it_was():
     """`branch` gives a new decision with the same id, and the old one keeps its branches."""
     g = GraphBuilder(output_type=int)
-    old = g.decision(node_id="choice").branch(g.match(int).to(g.end_node))
+    old = g.decision(node_id='choice').branch(g.match(int).to(g.end_node))
     new = old.branch(g.match(str).to(g.end_node))
 
-    assert (old.id, len(old.branches)) == ("choice", 1)
-    assert (new.id, len(new.branches)) == ("choice", 2)
+    assert (old.id, len(old.branches)) == ('choice', 1)
+    assert (new.id, len(new.branches)) == ('choice', 2)
 
 
 async def test_a_branch_can_transform_map_and_broadcast():
     """The path of a branch has all that the path of an edge has."""
     g = GraphBuilder(output_type=list[int])
-    work = g.step(same, node_id="work")
+    work = g.step(same, node_id='work')
     join = g.join(reduce_list_append, initial_factory=list[int])
-    branch = g.match(str).transform(lambda ctx: ctx.inputs.split(",")).label("parts").map()
+    branch = g.match(str).transform(lambda ctx: ctx.inputs.split(',')).label('parts').map()
     g.add(g.edge_from(g.start_node).to(g.decision().branch(branch.transform(lambda ctx: int(ctx.inputs)).to(work))))
     connect(g, work, join, g.end_node)
 
-    assert await g.build().run(inputs="1,2,3") == [1, 2, 3]
+    assert await g.build().run(inputs='1,2,3') == [1, 2, 3]
 
 
 async def test_a_branch_can_lead_to_another_decision():
     """Decisions can follow each other, also in a circle."""
     g = GraphBuilder(output_type=str)
-    name = g.step(same, node_id="name")
-    inner = g.decision(node_id="inner").branch(g.match(int, matches=lambda value: value > 0).transform(plus).to(name))
+    name = g.step(same, node_id='name')
+    inner = g.decision(node_id='inner').branch(g.match(int, matches=lambda value: value > 0).transform(plus).to(name))
     inner = inner.branch(g.match(int).transform(minus).to(name))
-    outer = g.decision(node_id="outer").branch(g.match(str).to(g.end_node)).branch(g.match(int).to(inner))
+    outer = g.decision(node_id='outer').branch(g.match(str).to(g.end_node)).branch(g.match(int).to(inner))
     connect(g, g.start_node, outer)
     connect(g, name, outer)
     graph = g.build()
 
-    assert await graph.run(inputs=3) == "plus"
-    assert await graph.run(inputs=-3) == "minus"
+    assert await graph.run(inputs=3) == 'plus'
+    assert await graph.run(inputs=-3) == 'minus'
 
 
 def plus(ctx: StepContext[Any, Any, Any]) -> str:
     """The word for numbers above zero."""
-    return "plus"
+    return 'plus'
 
 
 def minus(ctx: StepContext[Any, Any, Any]) -> str:
     """The word for the other ones."""
-    return "minus"
+    return 'minus'
 
 
 async def test_each_item_of_a_map_is_decided_on_its_own():
     """A decision behind a map sends each item its own way."""
     g = GraphBuilder(output_type=dict[str, int])
-    even = g.step(lambda ctx: {"even": ctx.inputs}, node_id="even")
-    odd = g.step(lambda ctx: {"odd": ctx.inputs}, node_id="odd")
+    even = g.step(lambda ctx: {'even': ctx.inputs}, node_id='even')
+    odd = g.step(lambda ctx: {'odd': ctx.inputs}, node_id='odd')
     join = g.join(reduce_dict_update, initial_factory=dict[str, int])
     choice = g.decision().branch(g.match(int, matches=lambda value: value % 2 == 0).to(even))
     g.add(g.edge_from(g.start_node).map().to(choice.branch(g.match(int).to(odd))))
     g.add(g.edge_from(even, odd).to(join), g.edge_from(join).to(g.end_node))
 
-    assert await g.build().run(inputs=[1, 2]) == {"odd": 1, "even": 2}
+    assert await g.build().run(inputs=[1, 2]) == {'odd': 1, 'even': 2}
 
 
 async def test_a_branch_that_is_not_taken_does_not_starve_a_join():
     """A join behind a broadcast fires although one branch was decided away from it."""
     g = GraphBuilder(output_type=list[int])
-    taken, skipped = g.step(same, node_id="taken"), g.step(same, node_id="skipped")
+    taken, skipped = g.step(same, node_id='taken'), g.step(same, node_id='skipped')
     join = g.join(reduce_list_append, initial_factory=list[int])
-    elsewhere = g.join(reduce_null, initial=None, node_id="elsewhere")
+    elsewhere = g.join(reduce_null, initial=None, node_id='elsewhere')
     choice = g.decision().branch(g.match(int, matches=lambda value: value < 0).to(skipped))
     choice = choice.branch(g.match(int).to(elsewhere))
     g.add(g.edge_from(g.start_node).to(taken, choice))
     g.add(g.edge_from(taken, skipped).to(join), g.edge_from(join).to(g.end_node))
-    nothing = g.step(same, node_id="nothing")
+    nothing = g.step(same, node_id='nothing')
     connect(g, elsewhere, nothing)
-    graph = g.build(skip=["dead-end"])
+    graph = g.build(skip=['dead-end'])
 
     assert await graph.run(inputs=5) == [5]
     assert await graph.run(inputs=-5) == [-5, -5]
@@ -338,7 +338,12 @@ async def test_a_branch_that_is_not_taken_does_not_starve_a_join():
 async def test_transforms_replace_the_value_in_turn():
     """Transforms along an edge run one after the other, labels between them change nothing."""
     g = GraphBuilder(output_type=str)
-    path = g.edge_from(g.start_node).transform(lambda ctx: ctx.inputs + 1).label("text").transform(lambda ctx: ctx.inputs * 10)
+    path = (
+        g.edge_from(g.start_node)
+        .transform(lambda ctx: ctx.inputs + 1)
+        .label('text')
+        .transform(lambda ctx: ctx.inputs * 10)
+    )
     g.add(path.to(g.end_node))
 
     assert await g.build().run(inputs=1) == 20
@@ -398,11 +403,13 @@ def broadcast(g, source, targets):
     g.add(g.edge_from(source).broadcast(lambda path: [path.to(target) for target in targets]))
 
 
-@pytest.mark.parametrize("fork", [to_several, several_edges, broadcast])
+@pytest.mark.parametrize('fork', [to_several, several_edges, broadcast])
 async def test_every_form_of_broadcast_runs_all_branches(fork):
     """Each way to say a broadcast gives the value to all branches, and a join has their results in declared order."""
     g = GraphBuilder(output_type=list[int])
-    branches = [g.step(lambda ctx, factor=factor: ctx.inputs * factor, node_id=f"times {factor}") for factor in (1, 2, 3)]
+    branches = [
+        g.step(lambda ctx, factor=factor: ctx.inputs * factor, node_id=f'times {factor}') for factor in (1, 2, 3)
+    ]
     join = g.join(reduce_list_append, initial_factory=list[int])
     fork(g, g.start_node, branches)
     g.add(g.edge_from(*branches).to(join), g.edge_from(join).to(g.end_node))
@@ -415,7 +422,9 @@ async def test_branches_of_a_broadcast_have_paths_of_their_own():
     g = GraphBuilder(output_type=list[int])
     join = g.join(reduce_list_append, initial_factory=list[int])
     g.add(
-        g.edge_from(g.start_node).broadcast(lambda path: [path.transform(lambda ctx: -1).to(join), path.map().to(join)]),
+        g.edge_from(g.start_node).broadcast(
+            lambda path: [path.transform(lambda ctx: -1).to(join), path.map().to(join)]
+        ),
         g.edge_from(join).to(g.end_node),
     )
 
@@ -454,20 +463,20 @@ async def test_two_branches_into_one_step_run_it_twice():
         seen.append(ctx.inputs)
         return ctx.inputs
 
-    a, b = g.step(lambda ctx: "a", node_id="a"), g.step(lambda ctx: "b", node_id="b")
+    a, b = g.step(lambda ctx: 'a', node_id='a'), g.step(lambda ctx: 'b', node_id='b')
     join = g.join(reduce_null, initial=None)
     g.add(g.edge_from(g.start_node).to(a, b), g.edge_from(a, b).to(note))
     connect(g, note, join, g.end_node)
     await g.build().run()
 
-    assert sorted(seen) == ["a", "b"]
+    assert sorted(seen) == ['a', 'b']
 
 
 # Maps
 
 
-@pytest.mark.parametrize("limit", [None, 2])
-@pytest.mark.parametrize("kind", [list, tuple, iter, dict.fromkeys], ids=["list", "tuple", "iterator", "keys"])
+@pytest.mark.parametrize('limit', [None, 2])
+@pytest.mark.parametrize('kind', [list, tuple, iter, dict.fromkeys], ids=['list', 'tuple', 'iterator', 'keys'])
 async def test_a_map_runs_once_for_each_item(kind, limit):
     """A map over any iterable runs the step for each item, and a list join has the results in input order."""
     items = kind([3, 1, 2])
@@ -479,7 +488,7 @@ async def test_a_map_runs_once_for_each_item(kind, limit):
 async def test_nested_maps_run_for_each_inner_item():
     """Two maps in a row make a task for each item of each item, and the default join folds all of them once."""
     g = GraphBuilder(output_type=list[int])
-    work = g.step(same, node_id="work")
+    work = g.step(same, node_id='work')
     g.add(g.edge_from(g.start_node).map().map().to(work))
     connect(g, work, g.join(reduce_list_append, initial_factory=list[int]), g.end_node)
 
@@ -489,9 +498,9 @@ async def test_nested_maps_run_for_each_inner_item():
 async def test_a_closest_join_fires_once_for_each_outer_item():
     """A join that belongs to the inner map gives one result for each run of it."""
     g = GraphBuilder(output_type=list[int])
-    work = g.step(same, node_id="work")
-    inner = g.join(reduce_sum, initial=0, node_id="inner", preferred_parent_fork="closest")
-    outer = g.join(reduce_list_append, initial_factory=list[int], node_id="outer")
+    work = g.step(same, node_id='work')
+    inner = g.join(reduce_sum, initial=0, node_id='inner', preferred_parent_fork='closest')
+    outer = g.join(reduce_list_append, initial_factory=list[int], node_id='outer')
     g.add(g.edge_from(g.start_node).map().map().to(work))
     connect(g, work, inner, outer, g.end_node)
 
@@ -501,9 +510,12 @@ async def test_a_closest_join_fires_once_for_each_outer_item():
 async def test_maps_in_sequence():
     """What a join collected can be mapped again."""
     g = GraphBuilder(output_type=list[int])
-    first, second = g.step(lambda ctx: ctx.inputs + 1, node_id="first"), g.step(lambda ctx: ctx.inputs * 10, node_id="second")
-    collect = g.join(reduce_list_append, initial_factory=list[int], node_id="collect")
-    results = g.join(reduce_list_append, initial_factory=list[int], node_id="results")
+    first, second = (
+        g.step(lambda ctx: ctx.inputs + 1, node_id='first'),
+        g.step(lambda ctx: ctx.inputs * 10, node_id='second'),
+    )
+    collect = g.join(reduce_list_append, initial_factory=list[int], node_id='collect')
+    results = g.join(reduce_list_append, initial_factory=list[int], node_id='results')
     g.add(g.edge_from(g.start_node).map().to(first), g.edge_from(first).to(collect))
     g.add(g.edge_from(collect).map().to(second))
     connect(g, second, results, g.end_node)
@@ -514,14 +526,14 @@ async def test_maps_in_sequence():
 async def test_add_mapping_edge_maps():
     """`add_mapping_edge` is an edge with a map in it."""
     g = GraphBuilder(output_type=list[int])
-    work = g.step(same, node_id="work")
-    g.add_mapping_edge(g.start_node, work, pre_map_label="all", post_map_label="each", fork_id="each")
+    work = g.step(same, node_id='work')
+    g.add_mapping_edge(g.start_node, work, pre_map_label='all', post_map_label='each', fork_id='each')
     join = g.join(reduce_list_append, initial_factory=list[int])
-    g.add_edge(work, join, label="results")
+    g.add_edge(work, join, label='results')
     g.add_edge(join, g.end_node)
     graph = g.build()
 
-    assert isinstance(graph.nodes["each"], Fork)
+    assert isinstance(graph.nodes['each'], Fork)
     assert await graph.run(inputs=[1, 2]) == [1, 2]
 
 
@@ -532,16 +544,16 @@ async def test_items_of_an_async_source_start_while_it_produces():
     async def numbers() -> AsyncIterator[int]:
         yield 1
         await is_done.wait()
-        log.append("second")
+        log.append('second')
         yield 2
 
     async def work(ctx: StepContext[None, None, int]) -> int:
-        log.append(f"work on {ctx.inputs}")
+        log.append(f'work on {ctx.inputs}')
         is_done.set()
         return ctx.inputs
 
     assert await over_items(work).run(inputs=numbers()) == [1, 2]
-    assert log == ["work on 1", "second", "work on 2"]
+    assert log == ['work on 1', 'second', 'work on 2']
 
 
 async def test_a_class_with_aiter_can_be_mapped():
@@ -572,7 +584,7 @@ async def test_an_empty_async_source_fires_its_join():
     assert await over_items(same).run(inputs=nothing()) == []
 
 
-@pytest.mark.parametrize("limit", [None, 1])
+@pytest.mark.parametrize('limit', [None, 1])
 async def test_an_empty_map_fires_its_join(limit):
     """A map without items fires the only join behind it with its initial value."""
     assert await over_items(same, limit=limit).run(inputs=[]) == []
@@ -581,25 +593,29 @@ async def test_an_empty_map_fires_its_join(limit):
 async def test_an_empty_map_fires_the_join_it_names():
     """A map without items fires the join that `downstream_join_id` names, where there are several."""
     g = GraphBuilder(output_type=str)
-    small = g.join(reduce_list_append, initial_factory=list[int], node_id="small", preferred_parent_fork="closest")
-    large = g.join(reduce_list_append, initial_factory=list[int], node_id="large", preferred_parent_fork="closest")
-    choice = g.decision().branch(g.match(int, matches=lambda value: value < 10).to(small)).branch(g.match(int).to(large))
+    small = g.join(reduce_list_append, initial_factory=list[int], node_id='small', preferred_parent_fork='closest')
+    large = g.join(reduce_list_append, initial_factory=list[int], node_id='large', preferred_parent_fork='closest')
+    choice = (
+        g.decision().branch(g.match(int, matches=lambda value: value < 10).to(small)).branch(g.match(int).to(large))
+    )
     g.add(
-        g.edge_from(g.start_node).map(downstream_join_id="large").to(choice),
-        g.edge_from(small).transform(lambda ctx: ("small", ctx.inputs)).to(g.end_node),
-        g.edge_from(large).transform(lambda ctx: ("large", ctx.inputs)).to(g.end_node),
+        g.edge_from(g.start_node).map(downstream_join_id='large').to(choice),
+        g.edge_from(small).transform(lambda ctx: ('small', ctx.inputs)).to(g.end_node),
+        g.edge_from(large).transform(lambda ctx: ('large', ctx.inputs)).to(g.end_node),
     )
 
-    assert await g.build().run(inputs=[]) == ("large", [])
+    assert await g.build().run(inputs=[]) == ('large', [])
 
 
 async def test_a_named_join_fires_once_if_items_come():
     """A join that a map names fires once, whether or not there are items."""
     g = GraphBuilder(output_type=list[int])
     fired = []
-    join = g.join(reduce_list_append, initial_factory=list[int], node_id="all")
-    g.add(g.edge_from(g.start_node).map(downstream_join_id="all").to(join), g.edge_from(join).to(g.end_node))
-    await g.build().run(inputs=[1, 2], on_event=lambda event: fired.append(event) if isinstance(event, JoinFired) else None)
+    join = g.join(reduce_list_append, initial_factory=list[int], node_id='all')
+    g.add(g.edge_from(g.start_node).map(downstream_join_id='all').to(join), g.edge_from(join).to(g.end_node))
+    await g.build().run(
+        inputs=[1, 2], on_event=lambda event: fired.append(event) if isinstance(event, JoinFired) else None
+    )
 
     assert [event.output for event in fired] == [[1, 2]]
 
@@ -607,9 +623,9 @@ async def test_a_named_join_fires_once_if_items_come():
 async def test_an_empty_inner_map_fires_its_join_in_each_run():
     """An empty inner map gives its join's initial value, beside inner maps that have items."""
     g = GraphBuilder(output_type=list[int])
-    work = g.step(same, node_id="work")
-    inner = g.join(reduce_sum, initial=0, node_id="inner", preferred_parent_fork="closest")
-    outer = g.join(reduce_list_append, initial_factory=list[int], node_id="outer")
+    work = g.step(same, node_id='work')
+    inner = g.join(reduce_sum, initial=0, node_id='inner', preferred_parent_fork='closest')
+    outer = g.join(reduce_list_append, initial_factory=list[int], node_id='outer')
     g.add(g.edge_from(g.start_node).map().map().to(work))
     connect(g, work, inner, outer, g.end_node)
 
@@ -620,23 +636,23 @@ async def test_an_empty_inner_map_fires_its_join_in_each_run():
 
 
 @pytest.mark.parametrize(
-    ("reducer", "initial", "items", "expected"),
+    ('reducer', 'initial', 'items', 'expected'),
     [
-        pytest.param(reduce_null, lambda: None, [1, 2], None, id="null"),
-        pytest.param(reduce_sum, lambda: 10, [1, 2], 13, id="sum"),
-        pytest.param(reduce_list_append, list, [1, 2], [1, 2], id="append"),
-        pytest.param(reduce_list_append, lambda: [0], [1, 2], [0, 1, 2], id="append-to"),
-        pytest.param(reduce_list_extend, list, [[1], [], [2, 3]], [1, 2, 3], id="extend"),
-        pytest.param(reduce_dict_update, dict, [{"a": 1, "b": 1}, {"b": 2}], {"a": 1, "b": 2}, id="update"),
-        pytest.param(lambda current, value: current * value, lambda: 1, [2, 3, 7], 42, id="own"),
-        pytest.param(lambda ctx, current, value: current - value, lambda: 0, [1, 2], -3, id="own-with-context"),
-        pytest.param(functools.partial(lambda factor, c, v: c + factor * v, 2), lambda: 0, [1, 2], 6, id="partial"),
+        pytest.param(reduce_null, lambda: None, [1, 2], None, id='null'),
+        pytest.param(reduce_sum, lambda: 10, [1, 2], 13, id='sum'),
+        pytest.param(reduce_list_append, list, [1, 2], [1, 2], id='append'),
+        pytest.param(reduce_list_append, lambda: [0], [1, 2], [0, 1, 2], id='append-to'),
+        pytest.param(reduce_list_extend, list, [[1], [], [2, 3]], [1, 2, 3], id='extend'),
+        pytest.param(reduce_dict_update, dict, [{'a': 1, 'b': 1}, {'b': 2}], {'a': 1, 'b': 2}, id='update'),
+        pytest.param(lambda current, value: current * value, lambda: 1, [2, 3, 7], 42, id='own'),
+        pytest.param(lambda ctx, current, value: current - value, lambda: 0, [1, 2], -3, id='own-with-context'),
+        pytest.param(functools.partial(lambda factor, c, v: c + factor * v, 2), lambda: 0, [1, 2], 6, id='partial'),
     ],
 )
 async def test_reducers_fold(reducer, initial, items, expected):
     """Each reducer folds the values of a map into what it says."""
     g = GraphBuilder(output_type=object)
-    join = g.join(reducer, initial_factory=initial, node_id="join")
+    join = g.join(reducer, initial_factory=initial, node_id='join')
     g.add(g.edge_from(g.start_node).map().to(join), g.edge_from(join).to(g.end_node))
 
     assert await g.build().run(inputs=items) == expected
@@ -650,10 +666,10 @@ async def test_a_reducer_may_be_an_object():
             return max(current, value, key=len)
 
     g = GraphBuilder(output_type=str)
-    join = g.join(Longest(), initial="", node_id="longest")
+    join = g.join(Longest(), initial='', node_id='longest')
     g.add(g.edge_from(g.start_node).map().to(join), g.edge_from(join).to(g.end_node))
 
-    assert await g.build().run(inputs=["a", "ccc", "bb"]) == "ccc"
+    assert await g.build().run(inputs=['a', 'ccc', 'bb']) == 'ccc'
 
 
 async def test_a_reducers_context_has_state_and_deps():
@@ -681,8 +697,8 @@ async def test_a_factory_makes_a_value_for_each_run():
         return []
 
     g = GraphBuilder(output_type=list[list[int]])
-    inner = g.join(reduce_list_append, initial_factory=factory, node_id="inner", preferred_parent_fork="closest")
-    outer = g.join(reduce_list_append, initial_factory=list[list[int]], node_id="outer")
+    inner = g.join(reduce_list_append, initial_factory=factory, node_id='inner', preferred_parent_fork='closest')
+    outer = g.join(reduce_list_append, initial_factory=list[list[int]], node_id='outer')
     g.add(g.edge_from(g.start_node).map().map().to(inner))
     connect(g, inner, outer, g.end_node)
 
@@ -712,16 +728,16 @@ def nested_joins(turns):
         await turns(100)
         return 100
 
-    after = g.step(same, node_id="after")
-    inner = g.join(reduce_sum, initial=0, node_id="inner", preferred_parent_fork="closest")
-    outer = g.join(reduce_sum, initial=0, node_id="outer")
+    after = g.step(same, node_id='after')
+    inner = g.join(reduce_sum, initial=0, node_id='inner', preferred_parent_fork='closest')
+    outer = g.join(reduce_sum, initial=0, node_id='outer')
     g.add(g.edge_from(g.start_node).broadcast(lambda path: [path.map().to(item), path.to(slow)]))
     connect(g, item, inner, after, outer)
     connect(g, slow, outer, g.end_node)
     return g.build()
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations([1, 2, 3, 100])), ids=str)
+@pytest.mark.parametrize('order', list(itertools.permutations([1, 2, 3, 100])), ids=str)
 async def test_nested_joins_lose_nothing(order):
     """Whatever the order in which the branches finish, the outer join has the values of all of them."""
     gates = {value: anyio.Event() for value in order}
@@ -729,7 +745,7 @@ async def test_nested_joins_lose_nothing(order):
     gates[order[0]].set()
 
     def listen(event):
-        if isinstance(event, StepFinished) and event.node_id != "after" and event.output in following:
+        if isinstance(event, StepFinished) and event.node_id != 'after' and event.output in following:
             gates[following[event.output]].set()
 
     async def turn(value):
@@ -751,19 +767,23 @@ async def test_an_inner_join_does_not_wait_for_a_slow_sibling():
         if isinstance(event, JoinFired):
             log.append(event.join_id)
             inner_has_fired.set()
-        elif isinstance(event, StepFinished) and event.node_id == "slow":
-            log.append("slow")
+        elif isinstance(event, StepFinished) and event.node_id == 'slow':
+            log.append('slow')
 
     assert await nested_joins(turn).run(inputs=[1, 2, 3], on_event=listen) == 106
-    assert log == ["inner", "slow", "outer"]
+    assert log == ['inner', 'slow', 'outer']
 
 
 async def test_a_join_in_a_loop_fires_in_each_turn():
     """A map and its join inside of a loop begin anew in each turn."""
     g = GraphBuilder(output_type=int)
-    spread = g.step(lambda ctx: [ctx.inputs, ctx.inputs], node_id="spread")
-    join = g.join(reduce_sum, initial=0, node_id="sum", preferred_parent_fork="closest")
-    choice = g.decision().branch(g.match(int, matches=lambda value: value < 100).to(spread)).branch(g.match(int).to(g.end_node))
+    spread = g.step(lambda ctx: [ctx.inputs, ctx.inputs], node_id='spread')
+    join = g.join(reduce_sum, initial=0, node_id='sum', preferred_parent_fork='closest')
+    choice = (
+        g.decision()
+        .branch(g.match(int, matches=lambda value: value < 100).to(spread))
+        .branch(g.match(int).to(g.end_node))
+    )
     connect(g, g.start_node, spread)
     g.add(g.edge_from(spread).map().to(join), g.edge_from(join).to(choice))
 
@@ -780,26 +800,26 @@ def first_wins(log):
 
     @g.step
     async def racer(ctx: StepContext[None, None, int]) -> int:
-        others["running"] += 1
+        others['running'] += 1
         if ctx.inputs != 2:
-            await forever(log, f"item {ctx.inputs}")
-        while others["running"] < 3:
+            await forever(log, f'item {ctx.inputs}')
+        while others['running'] < 3:
             await anyio.lowlevel.checkpoint()
         return ctx.inputs
 
     @g.step
     async def beside(ctx: StepContext[None, None, Any]) -> str:
         await has_won.wait()
-        log.append("beside goes on")
-        return "beside"
+        log.append('beside goes on')
+        return 'beside'
 
     @g.step
     async def winner(ctx: StepContext[None, None, int]) -> int:
         has_won.set()
         return ctx.inputs
 
-    first = g.join(ReduceFirstValue[int](), initial=0, node_id="first", preferred_parent_fork="closest")
-    both = g.join(reduce_list_append, initial_factory=list[object], node_id="both")
+    first = g.join(ReduceFirstValue[int](), initial=0, node_id='first', preferred_parent_fork='closest')
+    both = g.join(reduce_list_append, initial_factory=list[object], node_id='both')
     g.add(g.edge_from(g.start_node).broadcast(lambda path: [path.map().to(racer), path.to(beside)]))
     connect(g, racer, first, winner, both)
     connect(g, beside, both, g.end_node)
@@ -810,8 +830,8 @@ async def test_the_first_value_wins():
     """A first-wins join passes the first value on, and branches that cannot reach it go on."""
     log = []
 
-    assert await first_wins(log).run(inputs=[1, 2, 3]) == [2, "beside"]
-    assert "beside goes on" in log
+    assert await first_wins(log).run(inputs=[1, 2, 3]) == [2, 'beside']
+    assert 'beside goes on' in log
 
 
 async def test_losers_are_cancelled_and_clean_up():
@@ -819,7 +839,7 @@ async def test_losers_are_cancelled_and_clean_up():
     log = []
     await first_wins(log).run(inputs=[1, 2, 3])
 
-    assert {"item 1 cleaned up", "item 3 cleaned up"} < set(log)
+    assert {'item 1 cleaned up', 'item 3 cleaned up'} < set(log)
 
 
 async def test_items_that_had_not_started_lose_as_well():
@@ -846,12 +866,12 @@ async def test_a_source_that_lost_is_closed():
             yield 1
             await anyio.Event().wait()
         finally:
-            log.append("closed")
+            log.append('closed')
 
     g = GraphBuilder(output_type=int)
 
     assert await over_items(same, g.join(ReduceFirstValue[int](), initial=0)).run(inputs=numbers()) == 1
-    assert log == ["closed"]
+    assert log == ['closed']
 
 
 async def test_a_reducer_cancels_siblings_on_a_condition():
@@ -866,11 +886,11 @@ async def test_a_reducer_cancels_siblings_on_a_condition():
 
     async def work(ctx: StepContext[None, None, int]) -> int:
         if ctx.inputs == 0:
-            await forever(log, "zero")
+            await forever(log, 'zero')
         return ctx.inputs
 
     assert await over_items(work, g.join(until_ten, initial=0)).run(inputs=[0, 4, 6]) == 10
-    assert log == ["zero cleaned up"]
+    assert log == ['zero cleaned up']
 
 
 async def test_an_initial_value_is_the_answer_of_a_race_without_racers():
@@ -888,21 +908,21 @@ async def test_the_first_value_at_the_end_ends_the_run():
     @g.step
     async def quick(ctx: StepContext[None, None, None]) -> str:
         await has_started.wait()
-        return "quick"
+        return 'quick'
 
     @g.step
     async def slow(ctx: StepContext[None, None, None]) -> str:
         has_started.set()
-        await forever(log, "slow")
-        return "slow"
+        await forever(log, 'slow')
+        return 'slow'
 
-    other = g.step(same, node_id="other")
+    other = g.step(same, node_id='other')
     join = g.join(reduce_list_append, initial_factory=list[str])
     g.add(g.edge_from(g.start_node).to(other, slow, quick), g.edge_from(other, slow).to(join))
     g.add(g.edge_from(quick, join).to(g.end_node))
 
-    assert await g.build().run() == "quick"
-    assert log == ["slow cleaned up"]
+    assert await g.build().run() == 'quick'
+    assert log == ['slow cleaned up']
 
 
 # Order
@@ -914,18 +934,18 @@ async def test_tasks_start_in_the_order_in_which_they_became_ready():
 
     def note(name):
         async def step(ctx: StepContext[None, None, int]) -> int:
-            log.append(f"{name}{ctx.inputs}")
+            log.append(f'{name}{ctx.inputs}')
             return ctx.inputs
 
         return step
 
     g = GraphBuilder(output_type=list[int])
-    first, second = g.step(note("a"), node_id="a"), g.step(note("b"), node_id="b")
+    first, second = g.step(note('a'), node_id='a'), g.step(note('b'), node_id='b')
     g.add(g.edge_from(g.start_node).map().to(first))
     connect(g, first, second, g.join(reduce_null, initial=None), g.end_node)
     await g.build().run(inputs=[1, 2, 3], max_concurrency=1)
 
-    assert log == ["a1", "a2", "a3", "b1", "b2", "b3"]
+    assert log == ['a1', 'a2', 'a3', 'b1', 'b2', 'b3']
 
 
 async def test_branches_start_in_declared_order():
@@ -939,12 +959,12 @@ async def test_branches_start_in_declared_order():
 
         return g.step(step, node_id=name)
 
-    branches = [note(name) for name in "cab"]
+    branches = [note(name) for name in 'cab']
     join = g.join(reduce_null, initial=None)
     g.add(g.edge_from(g.start_node).to(*branches), g.edge_from(*branches).to(join), g.edge_from(join).to(g.end_node))
     await g.build().run()
 
-    assert log == ["c", "a", "b"]
+    assert log == ['c', 'a', 'b']
 
 
 def backwards(reducer, initial_factory, **options):
@@ -976,14 +996,14 @@ def append_with_context(ctx, current, value):
 
 
 @pytest.mark.parametrize(
-    ("reducer", "options", "expected"),
+    ('reducer', 'options', 'expected'),
     [
-        pytest.param(reduce_list_append, {}, [0, 1, 2, 3], id="append"),
-        pytest.param(reduce_list_append, {"order": "completion"}, [3, 2, 1, 0], id="append-completion"),
-        pytest.param(append, {}, [0, 1, 2, 3], id="own"),
-        pytest.param(append, {"order": "completion"}, [3, 2, 1, 0], id="own-completion"),
-        pytest.param(append_with_context, {}, [3, 2, 1, 0], id="context"),
-        pytest.param(append_with_context, {"order": "input"}, [0, 1, 2, 3], id="context-input"),
+        pytest.param(reduce_list_append, {}, [0, 1, 2, 3], id='append'),
+        pytest.param(reduce_list_append, {'order': 'completion'}, [3, 2, 1, 0], id='append-completion'),
+        pytest.param(append, {}, [0, 1, 2, 3], id='own'),
+        pytest.param(append, {'order': 'completion'}, [3, 2, 1, 0], id='own-completion'),
+        pytest.param(append_with_context, {}, [3, 2, 1, 0], id='context'),
+        pytest.param(append_with_context, {'order': 'input'}, [0, 1, 2, 3], id='context-input'),
     ],
 )
 async def test_joins_fold_in_the_order_that_they_promise(reducer, options, expected):
@@ -995,9 +1015,9 @@ async def test_joins_fold_in_the_order_that_they_promise(reducer, options, expec
 
 async def test_later_keys_win_by_position():
     """`reduce_dict_update` lets the last item win, whichever finished last."""
-    graph, listen = backwards(lambda current, value: {**current, "key": value}, dict)
+    graph, listen = backwards(lambda current, value: {**current, 'key': value}, dict)
 
-    assert await graph.run(inputs=[0, 1, 2, 3], on_event=listen) == {"key": 3}
+    assert await graph.run(inputs=[0, 1, 2, 3], on_event=listen) == {'key': 3}
 
 
 async def test_nested_positions_order_outermost_first():
@@ -1040,7 +1060,7 @@ class Load:
         self.now -= 1
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize('is_async', [False, True], ids=['sync', 'async'])
 async def test_a_limited_map_never_pulls_more_than_the_limit(is_async):
     """A map with `limit=3` never holds more than three items that were pulled and not yet folded."""
     held = Load()
@@ -1067,7 +1087,7 @@ async def test_a_limited_map_never_pulls_more_than_the_limit(is_async):
         return ctx.inputs
 
     g = GraphBuilder(output_type=int)
-    graph = over_items(work, g.join(fold, initial=0, order="completion"), limit=3)
+    graph = over_items(work, g.join(fold, initial=0, order='completion'), limit=3)
 
     assert await graph.run(inputs=async_numbers() if is_async else numbers()) == sum(range(20))
     assert held.most == 3
@@ -1103,28 +1123,30 @@ async def test_items_that_lead_nowhere_free_their_places():
     async def lost(ctx: StepContext[None, None, int]) -> None:
         seen.append(ctx.inputs)
 
-    total = g.join(reduce_sum, initial=0, node_id="total")
-    choice = g.decision().branch(g.match(int, matches=lambda value: value % 2 == 0).to(total)).branch(g.match(int).to(lost))
+    total = g.join(reduce_sum, initial=0, node_id='total')
+    choice = (
+        g.decision().branch(g.match(int, matches=lambda value: value % 2 == 0).to(total)).branch(g.match(int).to(lost))
+    )
     g.add(g.edge_from(g.start_node).map(limit=1).to(choice), g.edge_from(total).to(g.end_node))
 
-    assert await g.build(skip=["dead-end"]).run(inputs=range(6)) == 6
+    assert await g.build(skip=['dead-end']).run(inputs=range(6)) == 6
     assert seen == [1, 3, 5]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3])
+@pytest.mark.parametrize('limit', [1, 2, 3])
 async def test_nested_limited_maps_finish(limit):
     """Limits on nested maps and on the whole run cannot lock each other up."""
     g = GraphBuilder(output_type=int)
-    work = g.step(same, node_id="work")
-    inner = g.join(reduce_sum, initial=0, node_id="inner", preferred_parent_fork="closest")
-    outer = g.join(reduce_sum, initial=0, node_id="outer")
+    work = g.step(same, node_id='work')
+    inner = g.join(reduce_sum, initial=0, node_id='inner', preferred_parent_fork='closest')
+    outer = g.join(reduce_sum, initial=0, node_id='outer')
     g.add(g.edge_from(g.start_node).map(limit=limit).map(limit=limit).to(work))
     connect(g, work, inner, outer, g.end_node)
 
     assert await g.build().run(inputs=[[1, 2, 3], [4, 5], [6]], max_concurrency=1) == 21
 
 
-@pytest.mark.parametrize("limit", [1, 3])
+@pytest.mark.parametrize('limit', [1, 3])
 async def test_max_concurrency_bounds_running_bodies(limit):
     """No more step bodies run at once than `max_concurrency` says, and that many do."""
     load = Load()
@@ -1238,7 +1260,7 @@ async def test_a_partial_and_a_callable_object_are_steps():
             return ctx.inputs[0] * 2, threading.get_ident()
 
     g = GraphBuilder(output_type=object)
-    connect(g, g.start_node, g.step(functools.partial(add, 1)), g.step(Doubler(), node_id="double"), g.end_node)
+    connect(g, g.start_node, g.step(functools.partial(add, 1)), g.step(Doubler(), node_id='double'), g.end_node)
 
     assert await g.build().run(inputs=20) == (42, threading.get_ident())
 
@@ -1256,7 +1278,7 @@ async def test_a_stream_flows_into_a_map():
         first, second = ctx.inputs.split()
         yield first
         await is_done.wait()
-        log.append("second")
+        log.append('second')
         yield second
 
     @g.step
@@ -1268,8 +1290,8 @@ async def test_a_stream_flows_into_a_map():
     g.add(g.edge_from(g.start_node).to(words), g.edge_from(words).map().to(upper))
     connect(g, upper, g.join(reduce_list_append, initial_factory=list[str]), g.end_node)
 
-    assert await g.build().run(inputs="to be") == ["TO", "BE"]
-    assert log == ["to", "second", "be"]
+    assert await g.build().run(inputs='to be') == ['TO', 'BE']
+    assert log == ['to', 'second', 'be']
 
 
 async def test_a_stream_is_held_back_by_a_limit():
@@ -1325,7 +1347,7 @@ def doubled(**options):
 async def test_a_graph_is_a_step():
     """A graph used as a step takes the value that reaches it and gives its output."""
     g = GraphBuilder(output_type=int)
-    connect(g, g.start_node, doubled(node_id="inner"), g.step(lambda ctx: ctx.inputs + 1, node_id="next"), g.end_node)
+    connect(g, g.start_node, doubled(node_id='inner'), g.step(lambda ctx: ctx.inputs + 1, node_id='next'), g.end_node)
 
     assert await g.build().run(inputs=[1, 2]) == 7
 
@@ -1345,23 +1367,23 @@ def selling(**options):
     @g.step
     async def sell(ctx: StepContext[list[str], str, str]) -> str:
         ctx.state.append(ctx.inputs)
-        return f"{ctx.inputs} for {ctx.deps}"
+        return f'{ctx.inputs} for {ctx.deps}'
 
     connect(g, g.start_node, sell, g.end_node)
-    return g.build().as_step(node_id="shop", **options)
+    return g.build().as_step(node_id='shop', **options)
 
 
 async def test_state_deps_and_inputs_of_a_subgraph_are_mapped():
     """`as_step(state=, deps=, inputs=)` make the subgraph's values from the context of the step."""
     g = GraphBuilder(state_type=Shop, deps_type=int, input_type=int, output_type=str)
     step = selling(
-        state=lambda ctx: ctx.state.sold, deps=lambda ctx: f"{ctx.deps} euro", inputs=lambda ctx: f"{ctx.inputs} apples"
+        state=lambda ctx: ctx.state.sold, deps=lambda ctx: f'{ctx.deps} euro', inputs=lambda ctx: f'{ctx.inputs} apples'
     )
     connect(g, g.start_node, step, g.end_node)
     shop = Shop()
 
-    assert await g.build().run(state=shop, deps=5, inputs=3) == "3 apples for 5 euro"
-    assert shop.sold == ["3 apples"]
+    assert await g.build().run(state=shop, deps=5, inputs=3) == '3 apples for 5 euro'
+    assert shop.sold == ['3 apples']
 
 
 async def test_state_deps_and_inputs_of_a_subgraph_are_passed_on():
@@ -1370,17 +1392,17 @@ async def test_state_deps_and_inputs_of_a_subgraph_are_passed_on():
     connect(g, g.start_node, selling(), g.end_node)
     state = []
 
-    assert await g.build().run(state=state, deps="free", inputs="pear") == "pear for free"
-    assert state == ["pear"]
+    assert await g.build().run(state=state, deps='free', inputs='pear') == 'pear for free'
+    assert state == ['pear']
 
 
 async def test_subgraphs_nest():
     """A subgraph may have subgraphs of its own, each mapping what it is given."""
-    innermost = after_start(lambda ctx: ctx.inputs + 1).as_step(node_id="innermost", inputs=lambda ctx: ctx.inputs * 10)
+    innermost = after_start(lambda ctx: ctx.inputs + 1).as_step(node_id='innermost', inputs=lambda ctx: ctx.inputs * 10)
     middle = GraphBuilder(output_type=int)
     connect(middle, middle.start_node, innermost, middle.end_node)
     g = GraphBuilder(output_type=int)
-    connect(g, g.start_node, middle.build().as_step(node_id="middle", inputs=lambda ctx: ctx.inputs * 2), g.end_node)
+    connect(g, g.start_node, middle.build().as_step(node_id='middle', inputs=lambda ctx: ctx.inputs * 2), g.end_node)
 
     assert await g.build().run(inputs=3) == 61
 
@@ -1388,9 +1410,9 @@ async def test_subgraphs_nest():
 async def test_a_subgraph_runs_for_each_item():
     """A subgraph below a map runs for each item, each run with joins of its own."""
     g = GraphBuilder(output_type=list[int])
-    inner = doubled(node_id="inner")
+    inner = doubled(node_id='inner')
     g.add(g.edge_from(g.start_node).map().to(inner))
-    connect(g, inner, g.join(reduce_list_append, initial_factory=list[int], node_id="all"), g.end_node)
+    connect(g, inner, g.join(reduce_list_append, initial_factory=list[int], node_id='all'), g.end_node)
 
     assert await g.build().run(inputs=[[1, 2], [], [3]]) == [6, 0, 6]
 
@@ -1398,8 +1420,12 @@ async def test_a_subgraph_runs_for_each_item():
 async def test_a_subgraph_in_a_loop_begins_anew():
     """A subgraph in a loop runs in each turn as if it were the first time."""
     g = GraphBuilder(output_type=int)
-    inner = doubled(node_id="inner", inputs=lambda ctx: [ctx.inputs])
-    choice = g.decision().branch(g.match(int, matches=lambda value: value < 100).to(inner)).branch(g.match(int).to(g.end_node))
+    inner = doubled(node_id='inner', inputs=lambda ctx: [ctx.inputs])
+    choice = (
+        g.decision()
+        .branch(g.match(int, matches=lambda value: value < 100).to(inner))
+        .branch(g.match(int).to(g.end_node))
+    )
     connect(g, g.start_node, inner, choice)
 
     assert await g.build().run(inputs=1) == 128
@@ -1413,26 +1439,26 @@ async def test_an_early_end_inside_of_a_subgraph_is_its_own():
     @inner.step
     async def quick(ctx: StepContext[None, None, None]) -> str:
         await has_started.wait()
-        return "quick"
+        return 'quick'
 
     @inner.step
     async def slow(ctx: StepContext[None, None, None]) -> str:
         has_started.set()
-        await forever(log, "slow")
-        return "slow"
+        await forever(log, 'slow')
+        return 'slow'
 
     inner.add(inner.edge_from(inner.start_node).to(quick, slow), inner.edge_from(quick, slow).to(inner.end_node))
     g = GraphBuilder(output_type=list[str])
-    nested = inner.build().as_step(node_id="nested")
-    after, beside, may_end = g.step(same, node_id="after"), g.step(same, node_id="beside"), anyio.Event()
+    nested = inner.build().as_step(node_id='nested')
+    after, beside, may_end = g.step(same, node_id='after'), g.step(same, node_id='beside'), anyio.Event()
 
     @g.step
     async def wait(ctx: StepContext[None, None, None]) -> str:
         await may_end.wait()
-        return "beside"
+        return 'beside'
 
     def listen(event):
-        if isinstance(event, StepFinished) and event.node_id == "after":
+        if isinstance(event, StepFinished) and event.node_id == 'after':
             may_end.set()
 
     join = g.join(reduce_list_append, initial_factory=list[str])
@@ -1440,18 +1466,18 @@ async def test_an_early_end_inside_of_a_subgraph_is_its_own():
     connect(g, nested, after, join)
     connect(g, wait, beside, join, g.end_node)
 
-    assert await g.build().run(on_event=listen) == ["quick", "beside"]
-    assert log == ["slow cleaned up"]
+    assert await g.build().run(on_event=listen) == ['quick', 'beside']
+    assert log == ['slow cleaned up']
 
 
 async def test_a_subgraph_is_one_step_of_an_iteration():
     """Iterating over a graph shows a subgraph as one task, and then what it leads to."""
     g = GraphBuilder(output_type=int)
-    connect(g, g.start_node, doubled(node_id="inner"), g.end_node)
+    connect(g, g.start_node, doubled(node_id='inner'), g.end_node)
     async with g.build().iter(inputs=[1, 2]) as run:
         events = [[task.node_id for task in event] async for event in run if isinstance(event, list)]
 
-    assert events == [["inner"], ["__end__"]]
+    assert events == [['inner'], ['__end__']]
     assert run.output == 6
 
 
@@ -1459,10 +1485,10 @@ async def test_a_subgraphs_events_have_its_path():
     """The events of a subgraph's steps are in the run's stream, under the path of the step."""
     seen = []
     g = GraphBuilder(output_type=object)
-    connect(g, g.start_node, after_start(same, node_id="work").as_step(node_id="inner"), g.end_node)
+    connect(g, g.start_node, after_start(same, node_id='work').as_step(node_id='inner'), g.end_node)
     await g.build().run(on_event=seen.append)
 
-    assert "inner/work" in [event.node_id for event in seen if isinstance(event, StepStarted)]
+    assert 'inner/work' in [event.node_id for event in seen if isinstance(event, StepStarted)]
 
 
 async def test_max_concurrency_bounds_a_subgraphs_bodies():
@@ -1475,9 +1501,9 @@ async def test_max_concurrency_bounds_a_subgraphs_bodies():
         return ctx.inputs
 
     g = GraphBuilder(output_type=list[list[int]])
-    inner = over_items(work).as_step(node_id="inner")
+    inner = over_items(work).as_step(node_id='inner')
     g.add(g.edge_from(g.start_node).map().to(inner))
-    connect(g, inner, g.join(reduce_list_append, initial_factory=list[list[int]], node_id="all"), g.end_node)
+    connect(g, inner, g.join(reduce_list_append, initial_factory=list[list[int]], node_id='all'), g.end_node)
 
     assert await g.build().run(inputs=[[1, 2], [3, 4]], max_concurrency=1) == [[1, 2], [3, 4]]
     assert load.most == 1
@@ -1485,7 +1511,7 @@ async def test_max_concurrency_bounds_a_subgraphs_bodies():
 
 async def test_a_subgraphs_step_can_be_called_by_hand():
     """The function of a subgraph's step runs the graph, for a test that calls it."""
-    step = doubled(node_id="inner")
+    step = doubled(node_id='inner')
 
     assert await step.call(StepContext(state=None, deps=None, inputs=[1, 2])) == 6
 
@@ -1508,11 +1534,11 @@ async def test_emit_from_a_coroutine():
     """`ctx.emit` puts the user's event into the stream, with the node that emitted it."""
 
     async def work(ctx: StepContext[None, None, None]) -> None:
-        ctx.emit("hello")
+        ctx.emit('hello')
 
     [event] = await emitting(work)
 
-    assert (event.node_id, event.event) == ("work", "hello")
+    assert (event.node_id, event.event) == ('work', 'hello')
 
 
 async def test_emit_from_a_thread_reaches_the_listener_on_the_loop():
@@ -1520,7 +1546,7 @@ async def test_emit_from_a_thread_reaches_the_listener_on_the_loop():
     threads, seen = set(), []
 
     def work(ctx: StepContext[None, None, None]) -> int:
-        ctx.emit("hello")
+        ctx.emit('hello')
         return threading.get_ident()
 
     def listen(event):
@@ -1530,7 +1556,7 @@ async def test_emit_from_a_thread_reaches_the_listener_on_the_loop():
 
     await after_start(work).run(on_event=listen)
 
-    assert seen == ["hello"]
+    assert seen == ['hello']
     assert threads == {threading.get_ident()}
 
 
@@ -1538,10 +1564,10 @@ async def test_emit_without_a_listener_does_nothing():
     """A step may emit although nobody listens."""
 
     async def work(ctx: StepContext[None, None, None]) -> str:
-        ctx.emit("hello")
-        return "done"
+        ctx.emit('hello')
+        return 'done'
 
-    assert await after_start(work).run() == "done"
+    assert await after_start(work).run() == 'done'
 
 
 async def test_events_come_in_the_order_in_which_things_happen():
@@ -1549,7 +1575,7 @@ async def test_events_come_in_the_order_in_which_things_happen():
     seen = []
 
     async def work(ctx: StepContext[None, None, int]) -> int:
-        ctx.emit("working")
+        ctx.emit('working')
         return ctx.inputs
 
     await over_items(work).run(inputs=[1], on_event=seen.append)
@@ -1565,7 +1591,7 @@ async def test_events_name_task_and_stack():
     started, finished = seen[:2]
 
     assert (started.task_id, started.fork_stack) == (finished.task_id, finished.fork_stack)
-    assert [level.fork_id for level in started.fork_stack] == ["__start__", "each"]
+    assert [level.fork_id for level in started.fork_stack] == ['__start__', 'each']
     assert (started.inputs, finished.output) == (5, -5)
 
 
@@ -1573,7 +1599,7 @@ async def test_a_cancelled_loser_is_told_of():
     """The stream has an event for each task that a first-wins join cancelled."""
     g = GraphBuilder(output_type=int)
     seen = []
-    graph = over_items(same, g.join(ReduceFirstValue[int](), initial=0, node_id="first"))
+    graph = over_items(same, g.join(ReduceFirstValue[int](), initial=0, node_id='first'))
     await graph.run(inputs=[1, 2, 3], max_concurrency=1, on_event=seen.append)
 
     assert [event.inputs for event in seen if isinstance(event, StepStarted)] == [1]
@@ -1584,9 +1610,9 @@ async def test_a_value_that_comes_too_late_is_told_of():
     """A value for a join that has fired is dropped, and the stream has an event for it."""
     g = GraphBuilder(output_type=int)
     seen = []
-    first = g.join(ReduceFirstValue[int](), initial=0, node_id="first")
+    first = g.join(ReduceFirstValue[int](), initial=0, node_id='first')
     g.add(g.edge_from(g.start_node).map().to(first))
-    after = g.step(same, node_id="after")
+    after = g.step(same, node_id='after')
     connect(g, first, after, g.end_node)
     await g.build().run(inputs=[1, 2, 3], on_event=seen.append)
 
@@ -1598,13 +1624,13 @@ async def test_run_events_gives_the_stream():
     """`run.events()` runs to the end, gives the events that steps emit among the others, and leaves the output."""
 
     async def work(ctx: StepContext[None, None, int]) -> int:
-        ctx.emit("half way")
+        ctx.emit('half way')
         return ctx.inputs * 2
 
     async with after_start(work).iter(inputs=21) as run:
         events = [event async for event in run.events()]
 
-    assert [event.event for event in events if isinstance(event, Emitted)] == ["half way"]
+    assert [event.event for event in events if isinstance(event, Emitted)] == ['half way']
     assert events[-1] == RunFinished(42)
     assert run.output == 42
 
@@ -1614,16 +1640,16 @@ async def test_run_events_gives_an_event_while_its_step_still_runs():
     seen = anyio.Event()
 
     async def work(ctx: StepContext[None, None, None]) -> str:
-        ctx.emit("started")
+        ctx.emit('started')
         await seen.wait()
-        return "done"
+        return 'done'
 
     async with after_start(work).iter() as run:
         async for event in run.events():
             if isinstance(event, Emitted):
                 seen.set()
 
-    assert run.output == "done"
+    assert run.output == 'done'
 
 
 async def test_run_events_raises_what_a_step_raises():
@@ -1631,25 +1657,27 @@ async def test_run_events_raises_what_a_step_raises():
     seen = []
 
     async def work(ctx: StepContext[None, None, None]) -> None:
-        ctx.emit("about to fail")
-        raise LookupError("gone")
+        ctx.emit('about to fail')
+        raise LookupError('gone')
 
     async with after_start(work).iter() as run:
-        with pytest.raises(LookupError, match="gone"):
+        with pytest.raises(LookupError, match='gone'):
             async for event in run.events():
                 seen.append(event)
 
-    assert [event.event for event in seen if isinstance(event, Emitted)] == ["about to fail"]
+    assert [event.event for event in seen if isinstance(event, Emitted)] == ['about to fail']
 
 
 # What a step knows of its task
 
 
-async def keys_of(graph, *, run_id="run", **options):
+async def keys_of(graph, *, run_id='run', **options):
     """The idempotency keys that the steps of a run emit, by their inputs."""
     keys = []
     await graph.run(
-        run_id=run_id, on_event=lambda event: keys.append(event.event) if isinstance(event, Emitted) else None, **options
+        run_id=run_id,
+        on_event=lambda event: keys.append(event.event) if isinstance(event, Emitted) else None,
+        **options,
     )
     return keys
 
@@ -1702,8 +1730,8 @@ async def test_keys_differ_for_each_item_visit_and_run():
     connect(g, join, g.end_node)
     graph = g.build()
     keys = [
-        *await keys_of(graph, run_id="a", inputs=[1, 1, 3]),
-        *await keys_of(graph, run_id="b", inputs=[1, 1, 3]),
+        *await keys_of(graph, run_id='a', inputs=[1, 1, 3]),
+        *await keys_of(graph, run_id='b', inputs=[1, 1, 3]),
     ]
 
     assert len(keys) == 2 * (4 + 4 + 2)
@@ -1748,22 +1776,22 @@ async def test_a_context_made_by_hand():
 
     assert await work.call(ctx) == 42
     assert ctx.state == [1, 7]
-    assert repr(ctx) == "StepContext(state=[1, 7], deps=6, inputs=7)"
+    assert repr(ctx) == 'StepContext(state=[1, 7], deps=6, inputs=7)'
 
 
 @pytest.mark.parametrize(
-    "use",
+    'use',
     [
         lambda ctx: ctx.task_id,
         lambda ctx: ctx.attempt,
         lambda ctx: ctx.idempotency_key,
-        lambda ctx: ctx.emit("event"),
+        lambda ctx: ctx.emit('event'),
     ],
-    ids=["task_id", "attempt", "idempotency_key", "emit"],
+    ids=['task_id', 'attempt', 'idempotency_key', 'emit'],
 )
 def test_a_context_made_by_hand_has_no_run(use):
     """The members that need a run raise when they are used on a context that was made by hand."""
-    with pytest.raises(GraphRuntimeError, match="made by hand"):
+    with pytest.raises(GraphRuntimeError, match='made by hand'):
         use(StepContext(state=None, deps=None, inputs=None))
 
 
@@ -1792,10 +1820,10 @@ async def test_state_is_one_shared_object():
 
     g.add(g.edge_from(g.start_node).map().to(write))
     connect(g, write, g.join(reduce_null, initial=None), read, g.end_node)
-    state = ["before"]
+    state = ['before']
 
-    assert await g.build().run(state=state, inputs=["a", "b"]) is state
-    assert state == ["before", "a", "b"]
+    assert await g.build().run(state=state, inputs=['a', 'b']) is state
+    assert state == ['before', 'a', 'b']
 
 
 async def test_deps_are_passed_on_as_they_are():
@@ -1808,7 +1836,7 @@ async def test_deps_are_passed_on_as_they_are():
     assert await after_start(work).run(deps=deps) is deps
 
 
-variable = contextvars.ContextVar("variable", default="unset")
+variable = contextvars.ContextVar('variable', default='unset')
 
 
 async def look(ctx: StepContext[None, None, Any]) -> str:
@@ -1816,21 +1844,21 @@ async def look(ctx: StepContext[None, None, Any]) -> str:
     return variable.get()
 
 
-@pytest.mark.parametrize("suspends", [False, True])
+@pytest.mark.parametrize('suspends', [False, True])
 async def test_a_variable_set_in_a_step_is_seen_by_no_other(suspends):
     """What a body does to a context variable is seen neither by the next step nor by the caller."""
 
     async def change(ctx: StepContext[None, None, None]) -> None:
-        variable.set("changed")
+        variable.set('changed')
         if suspends:
             await anyio.lowlevel.checkpoint()
-            variable.set("changed again")
+            variable.set('changed again')
 
     g = GraphBuilder(output_type=str)
     connect(g, g.start_node, g.step(change), g.step(look), g.end_node)
 
-    assert await g.build().run() == "unset"
-    assert variable.get() == "unset"
+    assert await g.build().run() == 'unset'
+    assert variable.get() == 'unset'
 
 
 async def test_parallel_steps_have_variables_of_their_own():
@@ -1839,25 +1867,25 @@ async def test_parallel_steps_have_variables_of_their_own():
 
     async def work(ctx: StepContext[None, None, int]) -> str:
         before = variable.get()
-        variable.set(f"item {ctx.inputs}")
+        variable.set(f'item {ctx.inputs}')
         waiting.append(ctx.inputs)
         if len(waiting) == 3:
             everyone.set()
         await everyone.wait()
         await anyio.lowlevel.checkpoint()
-        return f"{before} -> {variable.get()}"
+        return f'{before} -> {variable.get()}'
 
     results = await over_items(work).run(inputs=[1, 2, 3])
 
-    assert results == ["unset -> item 1", "unset -> item 2", "unset -> item 3"]
-    assert variable.get() == "unset"
+    assert results == ['unset -> item 1', 'unset -> item 2', 'unset -> item 3']
+    assert variable.get() == 'unset'
 
 
 async def test_a_variable_of_the_caller_is_seen_by_all_steps():
     """Steps, alone and parallel, on the loop and in threads, see the variables as they were when the run began."""
 
     async def caller():
-        variable.set("from the caller")
+        variable.set('from the caller')
         alone = await after_start(look).run()
         in_thread = await after_start(lambda ctx: variable.get()).run()
         return [alone, in_thread, *await over_items(look).run(inputs=[1, 2])]
@@ -1870,51 +1898,51 @@ async def test_a_variable_of_the_caller_is_seen_by_all_steps():
 
         group.start_soon(run)
 
-    assert results == ["from the caller"] * 4
+    assert results == ['from the caller'] * 4
 
 
 async def test_a_variable_set_in_a_thread_stays_there():
     """What a plain function does to a context variable is seen by nobody else."""
 
     def change(ctx: StepContext[None, None, None]) -> None:
-        variable.set("changed")
+        variable.set('changed')
 
     g = GraphBuilder(output_type=str)
     connect(g, g.start_node, g.step(change), g.step(look), g.end_node)
 
-    assert await g.build().run() == "unset"
-    assert variable.get() == "unset"
+    assert await g.build().run() == 'unset'
+    assert variable.get() == 'unset'
 
 
 async def test_a_variable_set_in_a_source_is_seen_by_no_step():
     """What an asynchronous source does to a context variable is seen neither by the items' steps nor by the caller."""
 
     async def numbers() -> AsyncIterator[int]:
-        variable.set("changed")
+        variable.set('changed')
         yield 1
         await anyio.lowlevel.checkpoint()
         yield 2
 
-    assert await over_items(look).run(inputs=numbers()) == ["unset", "unset"]
-    assert variable.get() == "unset"
+    assert await over_items(look).run(inputs=numbers()) == ['unset', 'unset']
+    assert variable.get() == 'unset'
 
 
 async def test_a_variable_set_while_iterating_stays_in_its_step():
     """What a body of a watched run does to a context variable is not seen by the code in the block."""
 
     async def change(ctx: StepContext[None, None, None]) -> None:
-        variable.set("changed")
+        variable.set('changed')
         await anyio.lowlevel.checkpoint()
 
     async with after_start(change).iter() as run:
         async for _ in run:
-            assert variable.get() == "unset"
+            assert variable.get() == 'unset'
 
 
 # A body lives its whole life in one task
 
 
-@pytest.mark.parametrize("graph", [after_start, over_items])
+@pytest.mark.parametrize('graph', [after_start, over_items])
 async def test_move_on_after_works_in_a_body(graph):
     """`anyio.move_on_after` around something that never ends gives the body back its control."""
 
@@ -1929,8 +1957,8 @@ async def test_move_on_after_works_in_a_body(graph):
     assert result in (True, [True, True])
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("graph", [after_start, over_items])
+@pytest.mark.parametrize('anyio_backend', ['asyncio'])
+@pytest.mark.parametrize('graph', [after_start, over_items])
 async def test_asyncio_timeout_works_in_a_body(graph):
     """`asyncio.timeout` in a body raises `TimeoutError` there, and the body goes on."""
 
@@ -1941,15 +1969,15 @@ async def test_asyncio_timeout_works_in_a_body(graph):
                 await asyncio.Event().wait()
         except TimeoutError:
             await anyio.lowlevel.checkpoint()
-            return "timed out"
-        return "not reached"
+            return 'timed out'
+        return 'not reached'
 
     result = await graph(work).run(inputs=[1, 2])
 
-    assert result in ("timed out", ["timed out", "timed out"])
+    assert result in ('timed out', ['timed out', 'timed out'])
 
 
-@pytest.mark.parametrize("graph", [after_start, over_items])
+@pytest.mark.parametrize('graph', [after_start, over_items])
 async def test_task_groups_work_in_a_body(graph):
     """A body may open a task group, and its children run beside it."""
 
@@ -1970,7 +1998,7 @@ async def test_task_groups_work_in_a_body(graph):
     assert result in (3, [3, 3])
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize('anyio_backend', ['asyncio'])
 async def test_a_body_is_in_one_task_from_beginning_to_end():
     """`asyncio.current_task()` is the same before and after a body suspends, alone and in parallel."""
 
@@ -2076,9 +2104,9 @@ def test_run_sync_raises_what_run_raises(thread_loop):
     """A step's exception comes out of `run_sync` as itself, and the loop stays usable."""
 
     async def fail(ctx: StepContext[None, None, None]) -> None:
-        raise LookupError("gone")
+        raise LookupError('gone')
 
-    with pytest.raises(LookupError, match="gone"):
+    with pytest.raises(LookupError, match='gone'):
         after_start(fail).run_sync()
 
     assert after_start(current_loop).run_sync() is thread_loop
@@ -2091,12 +2119,12 @@ def test_ctrl_c_in_run_sync_cleans_up(thread_loop):
     async def work(ctx: StepContext[None, None, int]) -> None:
         if ctx.inputs == 2:
             thread_loop.call_soon(signal.raise_signal, signal.SIGINT)
-        await forever(log, f"item {ctx.inputs}")
+        await forever(log, f'item {ctx.inputs}')
 
     with pytest.raises(KeyboardInterrupt):
         over_items(work).run_sync(inputs=[1, 2])
 
-    assert sorted(log) == ["item 1 cleaned up", "item 2 cleaned up"]
+    assert sorted(log) == ['item 1 cleaned up', 'item 2 cleaned up']
     assert after_start(current_loop).run_sync() is thread_loop
 
 
@@ -2108,7 +2136,7 @@ async def test_a_graph_takes_the_name_of_the_callers_variable():
     my_graph = after_start(same)
     await my_graph.run()
 
-    assert my_graph.name == "my_graph"
+    assert my_graph.name == 'my_graph'
 
 
 async def test_iter_finds_the_name_too():
@@ -2117,7 +2145,7 @@ async def test_iter_finds_the_name_too():
     async with my_graph.iter():
         pass
 
-    assert my_graph.name == "my_graph"
+    assert my_graph.name == 'my_graph'
 
 
 def test_run_sync_finds_the_name_too(thread_loop):
@@ -2125,7 +2153,7 @@ def test_run_sync_finds_the_name_too(thread_loop):
     my_graph = after_start(same)
     my_graph.run_sync()
 
-    assert my_graph.name == "my_graph"
+    assert my_graph.name == 'my_graph'
 
 
 async def test_a_name_is_found_once_and_stays():
@@ -2136,17 +2164,17 @@ async def test_a_name_is_found_once_and_stays():
     del first
     await second.run()
 
-    assert second.name == "first"
+    assert second.name == 'first'
 
 
 async def test_a_given_name_stays():
     """The builder's name is the graph's."""
-    g = GraphBuilder(name="given", output_type=int)
+    g = GraphBuilder(name='given', output_type=int)
     connect(g, g.start_node, g.end_node)
     graph = g.build()
     await graph.run()
 
-    assert graph.name == "given"
+    assert graph.name == 'given'
 
 
 async def test_no_name_is_looked_for_if_it_is_not_wanted():
@@ -2166,13 +2194,13 @@ async def test_a_span_is_open_as_long_as_the_run():
 
     @contextmanager
     def span():
-        log.append("in")
+        log.append('in')
         yield
-        log.append("out")
+        log.append('out')
 
     async def work(ctx: StepContext[None, None, None]) -> None:
-        log.append("step")
+        log.append('step')
 
     await after_start(work).run(span=span())
 
-    assert log == ["in", "step", "out"]
+    assert log == ['in', 'step', 'out']

@@ -10,56 +10,58 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RIGHT = sorted(Path(__file__).parent.glob("right/*.py"))
-WRONG = Path(__file__).parent / "wrong.py"
-SOURCES = Path(os.environ.get("PLAIT_SOURCES", ROOT / "packages" / "graph" / "src"))
+RIGHT = sorted(Path(__file__).parent.glob('right/*.py'))
+WRONG = Path(__file__).parent / 'wrong.py'
+SOURCES = Path(os.environ.get('PLAIT_SOURCES', ROOT / 'packages' / 'graph' / 'src'))
 
 
-@pytest.fixture(scope="session", params=["pyright", "mypy"])
+@pytest.fixture(scope='session', params=['pyright', 'mypy'])
 def findings(request, tmp_path_factory):
     """All errors of a strict check, as pairs of file and line with the message."""
     folder = tmp_path_factory.mktemp(request.param)
-    return {"pyright": ask_pyright, "mypy": ask_mypy}[request.param](folder)
+    return {'pyright': ask_pyright, 'mypy': ask_mypy}[request.param](folder)
 
 
 def ask_pyright(folder):
     """The errors of pyright in strict mode."""
-    settings = folder / "pyrightconfig.json"
+    settings = folder / 'pyrightconfig.json'
     settings.write_text(
         json.dumps(
             {
-                "include": [os.path.relpath(path, folder) for path in (*RIGHT, WRONG)],  # it takes no absolute ones
-                "extraPaths": [str(SOURCES)],
-                "typeCheckingMode": "strict",
-                "pythonVersion": "3.11",
+                'include': [os.path.relpath(path, folder) for path in (*RIGHT, WRONG)],  # it takes no absolute ones
+                'extraPaths': [str(SOURCES)],
+                'typeCheckingMode': 'strict',
+                'pythonVersion': '3.11',
             }
         )
     )
-    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", "-p", str(settings)]
+    command = [sys.executable, '-m', 'pyright', '--pythonpath', sys.executable, '--outputjson', '-p', str(settings)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     report = json.loads(answer.stdout)
-    assert report["summary"]["filesAnalyzed"] >= len(RIGHT) + 1
+    assert report['summary']['filesAnalyzed'] >= len(RIGHT) + 1
     return [
-        (Path(each["file"]), each["range"]["start"]["line"] + 1, each["message"])
-        for each in report["generalDiagnostics"]
-        if each["severity"] == "error"
+        (Path(each['file']), each['range']['start']['line'] + 1, each['message'])
+        for each in report['generalDiagnostics']
+        if each['severity'] == 'error'
     ]
 
 
 def ask_mypy(folder):
     """The errors of mypy in strict mode."""
-    settings = folder / "mypy.ini"
-    settings.write_text(f"[mypy]\nstrict = true\npython_version = 3.11\nfollow_imports = silent\nmypy_path = {SOURCES}\n")
-    command = [sys.executable, "-m", "mypy", "--config-file", str(settings), "--cache-dir", str(folder / "cache")]
-    command += ["--no-pretty", "--show-absolute-path", *map(str, (*RIGHT, WRONG))]
+    settings = folder / 'mypy.ini'
+    settings.write_text(
+        f'[mypy]\nstrict = true\npython_version = 3.11\nfollow_imports = silent\nmypy_path = {SOURCES}\n'
+    )
+    command = [sys.executable, '-m', 'mypy', '--config-file', str(settings), '--cache-dir', str(folder / 'cache')]
+    command += ['--no-pretty', '--show-absolute-path', *map(str, (*RIGHT, WRONG))]
     answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert answer.returncode in (0, 1), answer.stderr
-    found = re.findall(r"^(.+?):(\d+): error: (.*)$", answer.stdout, re.MULTILINE)
+    found = re.findall(r'^(.+?):(\d+): error: (.*)$', answer.stdout, re.MULTILINE)
     return [(Path(file), int(line), message) for file, line, message in found]
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', RIGHT, ids=lambda path: path.stem)
 def test_right_programs_are_accepted(path, findings):
     """A strict checker has nothing to say against a right program."""
     assert [(line, message) for file, line, message in findings if file == path] == []
@@ -68,7 +70,7 @@ def test_right_programs_are_accepted(path, findings):
 @pytest.mark.timeout(600)
 def test_each_wrong_line_is_refused(findings):
     """Each line of the wrong program that is marked has an error."""
-    marked = {number for number, line in enumerate(WRONG.read_text().splitlines(), 1) if line.endswith("# wrong")}
+    marked = {number for number, line in enumerate(WRONG.read_text().splitlines(), 1) if line.endswith('# wrong')}
     refused = {line for file, line, _ in findings if file == WRONG}
 
     assert sorted(marked - refused) == []
@@ -78,6 +80,6 @@ def test_each_wrong_line_is_refused(findings):
 def test_no_other_line_is_refused(findings):
     """No line of the wrong program has an error that is not marked."""
     lines = WRONG.read_text().splitlines()
-    unmarked = [each for each in findings if each[0] == WRONG and not lines[each[1] - 1].endswith("# wrong")]
+    unmarked = [each for each in findings if each[0] == WRONG and not lines[each[1] - 1].endswith('# wrong')]
 
     assert unmarked == []

@@ -176,7 +176,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         self._end: EndNode[Output] = EndNode()
         self._nodes: dict[NodeID, AnyNode] = {StartNode.id: self._start, EndNode.id: self._end}
         self._edges: list[tuple[NodeID, Path]] = []
-        self._generated: set[str] = set()
+        self._ids = _Ids()
         self._namespace: dict[str, Any] = {}
         self._implied: dict[NodeID, NodeID] = {}
 
@@ -284,7 +284,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         step: Step[State, Deps, Any, Any] = Step(
             node_id or get_callable_name(call), call, label=label, kind=kind, abandon=abandon
         )
-        self._generated.add(step.id)
+        self._ids.claim(step.id)
         return step
 
     @overload
@@ -361,8 +361,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             GraphSetupError: The reducer takes a wrong number of arguments, there is no initial value, or `initial`
                 could be changed in place.
         """
-        id = node_id or self.generate(get_callable_name(reducer))
-        self._generated.add(id)
+        id = node_id or self._ids.generate(get_callable_name(reducer))
+        self._ids.claim(id)
         if initial_factory is None:
             if initial is _UNSAID:
                 raise GraphSetupError(f'Join {id!r} has no value to begin with. Give initial= or initial_factory=.')
@@ -383,8 +383,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             note: A text beside the decision in the picture.
             node_id: The id of the node; generated if not given.
         """
-        id = node_id or self.generate('decision')
-        self._generated.add(id)
+        id = node_id or self._ids.generate('decision')
+        self._ids.claim(id)
         return Decision(NodeID(id), note=note)
 
     @overload
@@ -410,7 +410,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         def finish(path: Path, destinations: Collection[AnyNode]) -> DecisionBranch[Source]:
             return DecisionBranch(type_, matches, path, tuple(destinations))
 
-        return PathChain(PathBuilder(ids=self), finish)
+        return PathChain(PathBuilder(ids=self._ids), finish)
 
     def match_node(
         self, node_cls: type[NodeT], *, matches: Callable[[Any], bool] | None = None
@@ -418,7 +418,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         """A finished branch for instances of a class node, which leads to that node."""
         class_ = cast('type[NodeT]', get_origin(node_cls) or node_cls)
         step = NodeStep(class_)
-        return DecisionBranch(class_, matches, PathBuilder(ids=self).to(step), (step,))
+        return DecisionBranch(class_, matches, PathBuilder(ids=self._ids).to(step), (step,))
 
     def node(self, node_cls: type[BaseNode[State, Deps, Any]]) -> EdgePath[State, Deps]:
         """The edges of a class node, made from the return hint of its `run`; pass them to `add`.
@@ -446,7 +446,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         def finish(path: Path, destinations: Collection[AnyNode]) -> EdgePath[State, Deps]:
             return EdgePath(nodes, path, tuple(destinations))
 
-        return PathChain(PathBuilder(ids=self), finish)
+        return PathChain(PathBuilder(ids=self._ids), finish)
 
     def add(self, *edges: EdgePath[State, Deps]) -> None:
         """Put edges, and the nodes that they name, into the graph.
@@ -625,7 +625,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
     def _implied_id(self, step: Step[Any, Any, Any, Any]) -> NodeID:
         """The id of the decision that a step's hint implies: the same one whenever it is asked for."""
         if step.id not in self._implied:
-            self._implied[step.id] = self.generate('decision')
+            self._implied[step.id] = self._ids.generate('decision')
         return self._implied[step.id]
 
     def _destination(self, way: Way) -> Any:
@@ -635,13 +635,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
 
     def _insert(self, node: AnyNode) -> None:
         for each in _insert(node, self._nodes):
-            self._generated.add(_id(each))
-
-    def generate(self, name: str) -> NodeID:
-        """An id like `name` that no node of this builder has."""
-        id = next(each for each in numbered(name) if each not in self._generated)
-        self._generated.add(id)
-        return NodeID(id)
+            self._ids.claim(_id(each))
 
     def _remember_names(self) -> None:
         """Keep the caller's local names, by which hints can refer to classes that are made in a function."""
@@ -657,6 +651,23 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
 
     def __repr__(self) -> str:
         return f'<GraphBuilder {self.name or ""}{": " if self.name else ""}{len(self._nodes)} nodes>'
+
+
+class _Ids:
+    """The ids of one builder's nodes."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def claim(self, id: str) -> None:
+        """Note an id that was given by the user."""
+        self._taken.add(id)
+
+    def generate(self, name: str) -> NodeID:
+        """An id like `name` that no node has."""
+        id = next(each for each in numbered(name) if each not in self._taken)
+        self._taken.add(id)
+        return NodeID(id)
 
 
 class _StepDecorator(Generic[State, Deps]):
@@ -734,9 +745,7 @@ def _describe(node: AnyNode) -> str:
 
 def _is_same(left: AnyNode, right: AnyNode) -> bool:
     """Whether two objects stand for one node: steps around one class, equal decisions, start and end of one kind."""
-    if isinstance(left, NodeStep) and isinstance(right, NodeStep):
-        return left.node_type is right.node_type
-    return type(left) is type(right) and isinstance(left, StartNode | EndNode | Decision) and left == right
+    return type(left) is type(right) and isinstance(left, NodeStep | Decision) and left == right
 
 
 def _is_later(left: AnyNode, right: AnyNode) -> bool:

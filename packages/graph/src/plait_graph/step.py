@@ -226,6 +226,17 @@ class NodeStep(Step[State, Deps, BaseNode[State, Deps, Any], BaseNode[State, Dep
         self.node_type = node_type
         super().__init__(id or node_type.get_node_id(), self._run_node, label=label, kind='async')
 
+    def __eq__(self, other: object) -> bool:
+        """Two steps around one class stand for one node."""
+        return isinstance(other, NodeStep) and self._key == cast('NodeStep[Any, Any]', other)._key
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return self.node_type, self.id, self.label
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
     async def _run_node(self, ctx: StepContext[State, Deps, BaseNode[State, Deps, Any]]) -> Any:
         node = ctx.inputs
         if not isinstance(node, self.node_type):

@@ -24,7 +24,7 @@ from plait_graph import events
 from plait_graph._run.crew import CANCELLED, AnyioCrew, AsyncioCrew, make_crew
 from plait_graph._run.failures import ErrorMode, raise_failures
 from plait_graph._run.isolation import as_coroutine, resume
-from plait_graph._run.machine import CancelTask, CloseSource, Ended, Failed, PullItem
+from plait_graph._run.machine import CancelTask, CloseSource, Ended, PullItem
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Region, Task
 from plait_graph.exceptions import GraphRuntimeError
@@ -144,10 +144,8 @@ class Driver:
 
     def _crash(self, error: BaseException) -> None:
         """End the run by what came out of a listener, or of a function on an edge that asks to stop the program."""
-        scheduler = self.scheduler
-        self.listener = scheduler.listener = None  # it has failed, or is not to be told half of what happened
-        scheduler.errors.append(error)
-        scheduler.stop(Failed(scheduler.errors))
+        self.listener = None  # it has failed, or is not to be told half of what happened
+        self.scheduler.crash(error)
         self._carry_out()
         self.notify()
 

@@ -110,7 +110,7 @@ class Machine:
         self.plan = plan
         self.nodes = plan.nodes
         self.evaluator = evaluator
-        self.listener = listener
+        self.listener: Callable[[events.RunEvent], None] | None = listener
         self.watched = watched
         self.is_careful = watched or listener is not None or plan.tracks_members
         """Whether even a step from one node to the next has to be noted."""

@@ -209,6 +209,13 @@ class Scheduler(Machine):
         """Whoever waits for the run does so no longer."""
         self.stop(Failed(self.errors))
 
+    def crash(self, error: BaseException) -> None:
+        """Something outside of all nodes raised while it was told of an event: the run fails, even if it had ended."""
+        self.listener = None
+        self.errors.append(error)
+        self.outcome = None
+        self.stop(Failed(self.errors))
+
     def requeue(self) -> None:
         """The run was restored elsewhere: what ran is to be run again, before all else."""
         self.ready.extendleft(reversed(self.running.values()))
