@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import pytest
+
 from plait_graph import (
     Decision,
     EndMarker,
@@ -40,7 +41,7 @@ def test_an_edge_to_a_bare_function_is_refused():
     """A function that was not made a step is named, with how to make it one."""
     g = GraphBuilder()
 
-    with pytest.raises(GraphSetupError, match='same is not a node.*@g.step'):
+    with pytest.raises(GraphSetupError, match=r'same is not a node.*@g.step'):
         g.edge_from(g.start_node).to(same)
 
 
@@ -48,7 +49,7 @@ def test_an_edge_to_a_name_is_refused():
     """Something that is no node is shown, with what can be given."""
     g = GraphBuilder()
 
-    with pytest.raises(GraphSetupError, match="'work' is not a node.*Give a step"):
+    with pytest.raises(GraphSetupError, match=r"'work' is not a node.*Give a step"):
         g.edge_from(g.start_node).to('work')
 
 
@@ -65,7 +66,7 @@ def test_an_edge_from_the_end_is_refused():
     """No edge can come from the end node."""
     g = GraphBuilder()
 
-    with pytest.raises(GraphSetupError, match='EndNode.*come from'):
+    with pytest.raises(GraphSetupError, match=r'EndNode.*come from'):
         g.edge_from(g.end_node)
 
 
@@ -73,7 +74,7 @@ def test_an_edge_to_the_start_is_refused():
     """No edge can lead to the start node."""
     g = GraphBuilder()
 
-    with pytest.raises(GraphSetupError, match='StartNode.*lead to'):
+    with pytest.raises(GraphSetupError, match=r'StartNode.*lead to'):
         g.edge_from(g.start_node).to(g.start_node)
 
 
@@ -111,7 +112,7 @@ def test_a_transform_that_cannot_be_called_is_refused():
     """A transform must be a function."""
     g = GraphBuilder()
 
-    with pytest.raises(GraphSetupError, match='5.*cannot be called'):
+    with pytest.raises(GraphSetupError, match=r'5.*cannot be called'):
         g.edge_from(g.start_node).transform(5)
 
 
@@ -133,7 +134,7 @@ def test_two_steps_under_one_id_are_refused():
     one, two = g.step(same, node_id='work'), g.step(same, node_id='work')
     g.add(g.edge_from(g.start_node).to(one))
 
-    with pytest.raises(GraphBuildingError, match="All nodes must have unique node IDs.*'work'.*Step.*Step.*node_id="):
+    with pytest.raises(GraphBuildingError, match=r"All nodes must have unique node IDs.*'work'.*Step.*Step.*node_id="):
         g.add(g.edge_from(one).to(two))
 
 
@@ -142,7 +143,7 @@ def test_a_step_and_a_join_under_one_id_are_refused():
     g = GraphBuilder()
     step, join = g.step(same, node_id='work'), g.join(reduce_sum, initial=0, node_id='work')
 
-    with pytest.raises(GraphBuildingError, match="'work'.*Step.*Join"):
+    with pytest.raises(GraphBuildingError, match=r"'work'.*Step.*Join"):
         g.add(g.edge_from(g.start_node).to(step), g.edge_from(step).to(join))
 
 
@@ -153,7 +154,7 @@ def test_two_forks_under_one_id_are_refused():
     g.add(g.edge_from(g.start_node).map(fork_id='each').to(one), g.edge_from(one).map(fork_id='each').to(two))
     g.add(g.edge_from(two).to(g.end_node))
 
-    with pytest.raises(GraphBuildingError, match="'each'.*fork_id="):
+    with pytest.raises(GraphBuildingError, match=r"'each'.*fork_id="):
         g.build()
 
 
@@ -195,7 +196,7 @@ def test_an_async_generator_is_no_step():
     """An async generator that was given to `step` is named, with `@g.stream` as the remedy."""
     g = GraphBuilder()
 
-    with pytest.raises(GraphSetupError, match="'numbers' is an async generator.*@g.stream"):
+    with pytest.raises(GraphSetupError, match=r"'numbers' is an async generator.*@g.stream"):
 
         @g.step
         async def numbers(ctx: StepContext[None, None, None]) -> AsyncIterator[int]:
@@ -222,7 +223,7 @@ def test_a_reducer_of_wrong_arity_is_refused(reducer):
 
 def test_a_reducer_that_cannot_be_called_is_refused():
     """A reducer must be a function."""
-    with pytest.raises(GraphSetupError, match="'total'.*cannot be called"):
+    with pytest.raises(GraphSetupError, match=r"'total'.*cannot be called"):
         GraphBuilder().join(5, initial=0, node_id='total')
 
 
@@ -243,7 +244,7 @@ def test_an_immutable_initial_value_is_fine(initial):
 
 def test_a_join_without_an_initial_value_is_refused():
     """A join needs one of `initial=` and `initial_factory=`."""
-    with pytest.raises(GraphSetupError, match="'total'.*initial= or initial_factory="):
+    with pytest.raises(GraphSetupError, match=r"'total'.*initial= or initial_factory="):
         GraphBuilder().join(reduce_sum, node_id='total')
 
 
@@ -287,7 +288,7 @@ def test_a_parent_fork_that_a_cycle_avoids_is_refused():
     g.add(g.edge_from(g.start_node).map(fork_id='each').to(work))
     connect(g, work, join, choice)
 
-    with pytest.raises(GraphBuildingError, match="(?s)'total'.*'each'"):
+    with pytest.raises(GraphBuildingError, match=r"(?s)'total'.*'each'"):
         g.build()
 
 
@@ -297,7 +298,7 @@ def test_a_parent_fork_that_does_not_exist_is_refused():
     join = g.join(reduce_sum, initial=0, node_id='total', parent_fork_id='eech')
     g.add(g.edge_from(g.start_node).map(fork_id='each').to(join), g.edge_from(join).to(g.end_node))
 
-    with pytest.raises(GraphBuildingError, match="'total'.*'eech'.*'each'"):
+    with pytest.raises(GraphBuildingError, match=r"'total'.*'eech'.*'each'"):
         g.build()
 
 
@@ -308,7 +309,7 @@ def test_a_downstream_join_that_does_not_exist_is_refused():
     g.add(g.edge_from(g.start_node).map(fork_id='each', downstream_join_id='totl').to(join))
     connect(g, join, g.end_node)
 
-    with pytest.raises(GraphBuildingError, match="'each'.*'totl'.*'total'"):
+    with pytest.raises(GraphBuildingError, match=r"'each'.*'totl'.*'total'"):
         g.build()
 
 
@@ -317,7 +318,7 @@ def test_a_graph_without_a_start_is_refused():
     g = GraphBuilder()
     connect(g, g.step(same, node_id='work'), g.end_node)
 
-    with pytest.raises(GraphValidationError, match='The graph has no edges from the start node.*edge_from'):
+    with pytest.raises(GraphValidationError, match=r'The graph has no edges from the start node.*edge_from'):
         g.build()
 
 
@@ -327,7 +328,7 @@ def test_a_graph_without_an_end_is_refused():
     work = g.step(same, node_id='work')
     connect(g, g.start_node, work, work)
 
-    with pytest.raises(GraphValidationError, match='The graph has no edges to the end node.*end_node'):
+    with pytest.raises(GraphValidationError, match=r'The graph has no edges to the end node.*end_node'):
         g.build()
 
 
@@ -403,7 +404,7 @@ def test_a_check_that_there_is_not_cannot_be_left_out():
     g = GraphBuilder()
     connect(g, g.start_node, g.end_node)
 
-    with pytest.raises(GraphBuildingError, match="'dead-ends'.*'dead-end'"):
+    with pytest.raises(GraphBuildingError, match=r"'dead-ends'.*'dead-end'"):
         g.build(skip=['dead-ends'])
 
 
@@ -420,7 +421,7 @@ async def test_a_graph_with_faults_builds_without_checks():
 
 def test_graph_is_not_made_directly():
     """`Graph(...)` points to the builder and to stores."""
-    with pytest.raises(GraphSetupError, match='(?s)GraphBuilder.*store'):
+    with pytest.raises(GraphSetupError, match=r'(?s)GraphBuilder.*store'):
         Graph(nodes=[])
 
 
@@ -432,7 +433,7 @@ def test_get_parent_fork_of_something_else_is_refused():
     graph = g.build()
 
     assert graph.get_parent_fork('total').fork_id == '__start__'
-    with pytest.raises(GraphRuntimeError, match="'work' is not a join node.*'total'"):
+    with pytest.raises(GraphRuntimeError, match=r"'work' is not a join node.*'total'"):
         graph.get_parent_fork('work')
 
 
@@ -690,12 +691,12 @@ async def test_a_branch_type_that_cannot_be_asked_is_named():
     ids=['int', 'missing', 'union', 'generic', 'literal', 'float'],
 )
 async def test_inputs_of_another_type_are_refused(input_type, value):
-    """A run with inputs of a wrong type fails before any step, with the type that the graph takes and what it was given."""
+    """A run with inputs of a wrong type fails before any step, with the type that the graph takes and the inputs."""
     g = GraphBuilder(name='shop', input_type=input_type)
     ran = []
     connect(g, g.start_node, g.step(lambda ctx: ran.append(ctx.inputs), node_id='work'), g.end_node)
 
-    with pytest.raises(GraphRuntimeError, match="'shop' takes inputs of type .*was run with inputs="):
+    with pytest.raises(GraphRuntimeError, match=r"'shop' takes inputs of type .*was run with inputs="):
         await g.build().run(inputs=value)
     assert ran == []
 
@@ -748,7 +749,7 @@ async def test_next_after_the_end_says_so():
     async with g.build().iter(inputs=5) as run:
         while not isinstance(await run.next(), EndMarker):
             pass
-        with pytest.raises(StopAsyncIteration, match='ended.*output'):
+        with pytest.raises(StopAsyncIteration, match=r'ended.*output'):
             await run.next()
 
 

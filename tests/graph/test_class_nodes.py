@@ -1,4 +1,7 @@
-"""Graphs whose nodes are classes, alone and mixed with functions: hints say where a node can lead, values where it does."""
+"""Graphs whose nodes are classes, alone and mixed with functions.
+
+Hints say where a node can lead, values where it does.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 import pytest
+
 from plait_graph import (
     BaseNode,
     Decision,
@@ -365,7 +369,7 @@ def test_two_classes_under_one_id_are_refused():
 
     g = GraphBuilder(output_type=str)
 
-    with pytest.raises(GraphBuildingError, match="unique node IDs.*'Twin'"):
+    with pytest.raises(GraphBuildingError, match=r"unique node IDs.*'Twin'"):
         g.add(g.edge_from(g.start_node).to(make()), g.edge_from(g.start_node).to(make()))
 
 
@@ -435,7 +439,7 @@ def test_a_step_or_join_node_without_its_object_is_refused(hint):
 
     g = GraphBuilder(output_type=str)
 
-    with pytest.raises(GraphSetupError, match='(Step|Join)Node without its object.*Annotated'):
+    with pytest.raises(GraphSetupError, match=r'(Step|Join)Node without its object.*Annotated'):
         g.add(g.node(Partial))
 
 
@@ -449,13 +453,13 @@ def test_a_hint_that_cannot_be_resolved_is_refused():
 
     g = GraphBuilder(output_type=str)
 
-    with pytest.raises(GraphSetupError, match='Lost.*Nowhere'):
+    with pytest.raises(GraphSetupError, match=r'Lost.*Nowhere'):
         g.add(g.node(Lost))
 
 
 def test_a_class_that_is_no_node_is_refused():
     """`g.node` takes node classes only."""
-    with pytest.raises(GraphSetupError, match='int.*BaseNode'):
+    with pytest.raises(GraphSetupError, match=r'int.*BaseNode'):
         GraphBuilder().node(int)
 
 

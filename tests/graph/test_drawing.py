@@ -9,6 +9,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+
 from plait_graph import GraphBuilder, StepContext, reduce_sum
 from plait_graph.mermaid import build_mermaid_graph
 
@@ -282,8 +283,9 @@ def test_a_subgraph_is_a_composite_state():
 
     assert re.fullmatch(r'  state ("inner" as )?inner \{', lines[begin])
     assert any(re.fullmatch(r'    +.*\bwork\b.*', line) for line in inside)
-    assert [line.split('-->')[0].strip() for line in inside if '-->' in line][0] == '[*]'
-    assert [line.split('-->')[1].strip() for line in inside if '-->' in line][-1] == '[*]'
+    edges = [line.strip().split(' --> ') for line in inside if '-->' in line]
+    assert edges[0][0] == '[*]'
+    assert edges[-1][1] == '[*]'
     assert lines[close + 1 :] == ['', '  [*] --> inner', '  inner --> [*]']
 
 

@@ -11,6 +11,7 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 import pytest
+
 from plait_graph import (
     GraphBuilder,
     GraphRuntimeError,
@@ -191,7 +192,7 @@ async def test_a_failure_in_a_thread_is_itself():
 
 
 async def test_stop_iteration_from_a_step_is_an_error():
-    """A plain function that raises `StopIteration` fails with an error that names the step, and does not end the run."""
+    """A plain function that raises `StopIteration` fails with an error that names the step."""
 
     def fail(ctx: StepContext[None, None, None]) -> None:
         next(iter([]))
@@ -885,14 +886,14 @@ async def test_a_failure_waits_for_threads():
 
 @pytest.mark.parametrize('anyio_backend', ['asyncio'])
 async def test_a_lone_step_that_awaits_something_cancelled_has_failed():
-    """A step that lets a foreign cancellation through fails with an error that names it, and the caller is not cancelled."""
+    """A step that lets a foreign cancellation through fails with an error, and the caller is not cancelled."""
 
     async def work(ctx: StepContext[None, None, None]) -> None:
         future = asyncio.get_running_loop().create_future()
         future.cancel()
         await future
 
-    with pytest.raises(GraphRuntimeError, match="'work'.*cancel") as caught:
+    with pytest.raises(GraphRuntimeError, match=r"'work'.*cancel") as caught:
         await after_start(work).run()
     await anyio.lowlevel.checkpoint()
 
@@ -901,7 +902,7 @@ async def test_a_lone_step_that_awaits_something_cancelled_has_failed():
 
 @pytest.mark.parametrize('anyio_backend', ['asyncio'])
 async def test_a_parallel_step_that_awaits_something_cancelled_has_failed():
-    """A parallel step that lets a foreign cancellation through fails with an error that names it, and stops the others."""
+    """A parallel step that lets a foreign cancellation through fails with an error, and stops the others."""
     log, has_started = [], anyio.Event()
 
     async def work(ctx: StepContext[None, None, None]) -> None:
@@ -914,7 +915,7 @@ async def test_a_parallel_step_that_awaits_something_cancelled_has_failed():
         has_started.set()
         await forever(log)
 
-    with pytest.raises(GraphRuntimeError, match="'work'.*cancel"):
+    with pytest.raises(GraphRuntimeError, match=r"'work'.*cancel"):
         await side_by_side(work, other).run()
 
     assert log == ['other cleaned up']
@@ -963,7 +964,7 @@ async def test_a_run_that_leads_nowhere_says_where_it_ended():
         return None
 
     g.add(g.edge_from(g.start_node).to(last_one))
-    with pytest.raises(GraphRuntimeError, match="no result was produced.*'last_one'"):
+    with pytest.raises(GraphRuntimeError, match=r"no result was produced.*'last_one'"):
         await g.build(validate_graph_structure=False).run()
 
 
@@ -1003,7 +1004,7 @@ async def test_taking_out_the_last_task_says_so():
 
     async with after_start(work).iter() as run:
         await anext(run)
-        with pytest.raises(GraphRuntimeError, match="no result was produced.*'work'"):
+        with pytest.raises(GraphRuntimeError, match=r"no result was produced.*'work'"):
             await run.next([])
 
 
@@ -1026,7 +1027,7 @@ async def test_a_subgraph_that_leads_nowhere_is_named():
 @pytest.mark.parametrize('kind', [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize('backend', ['asyncio', 'trio'])
 def test_an_interruption_in_a_reducer_is_not_swallowed(kind, backend):
-    """`KeyboardInterrupt` and `SystemExit` from a function on an edge come out as themselves, after the clean-up of steps."""
+    """`KeyboardInterrupt` and `SystemExit` from a function on an edge come out as themselves, after clean-up."""
     log, has_started = [], anyio.Event()
     g = GraphBuilder(output_type=int)
 

@@ -9,8 +9,9 @@ import sys
 from itertools import pairwise
 from typing import Any
 
-import plait_graph
 import pytest
+
+import plait_graph
 from plait_graph import (
     EndMarker,
     EndNode,
@@ -34,10 +35,10 @@ from plait_graph.util import unpack_type_expression
 
 MODULES = {
     '': """
-        GraphBuilder Graph GraphRun GraphTask GraphTaskRequest EndMarker ErrorMarker JoinItem ForkStack ForkStackItem NodeID
-        NodeRunID TaskID JoinID ForkID Step StepContext StepNode NodeStep StartNode EndNode Fork Decision Join JoinNode
-        ReducerContext ReducerFunction reduce_null reduce_list_append reduce_list_extend reduce_dict_update reduce_sum
-        ReduceFirstValue BaseNode End Edge GraphRunContext TypeExpression GraphSetupError GraphRuntimeError
+        GraphBuilder Graph GraphRun GraphTask GraphTaskRequest EndMarker ErrorMarker JoinItem ForkStack ForkStackItem
+        NodeID NodeRunID TaskID JoinID ForkID Step StepContext StepNode NodeStep StartNode EndNode Fork Decision Join
+        JoinNode ReducerContext ReducerFunction reduce_null reduce_list_append reduce_list_extend reduce_dict_update
+        reduce_sum ReduceFirstValue BaseNode End Edge GraphRunContext TypeExpression GraphSetupError GraphRuntimeError
         GraphBuildingError GraphValidationError
     """,
     'graph_builder': """
@@ -269,7 +270,7 @@ def test_a_builder_tells_what_it_was_given():
 
 
 def test_a_graph_shows_its_nodes_and_edges():
-    """`nodes` has every node by id, forks included, and `edges_by_source` the paths that leave them; both can only be read."""
+    """`nodes` has every node by id, `edges_by_source` the paths that leave them; both can only be read."""
     graph = nested()
 
     assert set(graph.nodes) == {'__start__', 'rows', 'cells', 'work', 'inner', 'outer', '__end__'}

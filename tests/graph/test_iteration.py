@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.to_thread
 import pytest
+
 from plait_graph import (
     BaseNode,
     End,
@@ -34,6 +35,12 @@ from plait_graph import (
 def ids(event):
     """The nodes of an event's tasks; an end marker stands for itself."""
     return event if isinstance(event, EndMarker) else [task.node_id for task in event]
+
+
+async def exhaust(run):
+    """Iterate over the rest of a run."""
+    async for _ in run:
+        pass
 
 
 async def forever(log):
@@ -141,7 +148,7 @@ async def test_a_task_carries_its_inputs():
 
 
 async def test_forks_and_joins_are_shown():
-    """A map is shown, then one list of all its items, then a task at the join for each value, then what the join leads to."""
+    """A map is shown, then one list of its items, then a task at the join for each value, then what follows it."""
     async with mapped().iter(inputs=[1, 2]) as run:
         events = [ids(event) async for event in run]
 
@@ -391,8 +398,7 @@ async def test_tasks_that_are_left_out_never_start():
         await anext(run)
         items = await anext(run)
         await run.next([task for task in items if task.inputs > 2])
-        async for _ in run:
-            pass
+        await exhaust(run)
 
     assert run.output == 14
 
@@ -403,8 +409,7 @@ async def test_filtering_all_items_fires_the_join_that_the_map_names():
         await anext(run)
         await anext(run)
         run.override_next([])
-        async for _ in run:
-            pass
+        await exhaust(run)
 
     assert run.output == 0
 
@@ -416,8 +421,7 @@ async def test_added_tasks_count_at_the_join():
         items = await anext(run)
         added = GraphTaskRequest('double', 50, fork_stack=items[0].fork_stack)
         await run.next([*items, added])
-        async for _ in run:
-            pass
+        await exhaust(run)
 
     assert run.output == 106
 
@@ -436,8 +440,7 @@ async def test_a_value_for_a_join_can_be_handed_in():
         await anext(run)
         first, second = await anext(run)
         await run.next([first, JoinItem('total', 1000, second.fork_stack)])
-        async for _ in run:
-            pass
+        await exhaust(run)
 
     assert run.output == 1002
 
@@ -459,8 +462,7 @@ async def test_the_last_override_counts():
         await anext(run)
         run.override_next([GraphTaskRequest('increase', 0)])
         run.override_next([GraphTaskRequest('increase', 7)])
-        async for _ in run:
-            pass
+        await exhaust(run)
 
     assert run.output == 8
 
@@ -480,8 +482,7 @@ async def test_a_decision_can_be_passed_over():
     async with failing().iter(inputs=1) as run:
         assert ids(await anext(run)) == ['choice']
         run.override_next([GraphTaskRequest('rescue', 1)])
-        async for _ in run:
-            pass
+        await exhaust(run)
 
     assert run.output == 'rescued 1'
 
@@ -580,8 +581,7 @@ async def test_an_end_in_place_of_tasks_cancels_what_runs():
 async def test_after_the_end_every_advance_says_so():
     """After the end each advance raises `StopAsyncIteration` with a message."""
     async with chain().iter(inputs=5) as run:
-        async for _ in run:
-            pass
+        await exhaust(run)
         for _ in range(2):
             with pytest.raises(StopAsyncIteration, match='ended'):
                 await anext(run)
@@ -633,8 +633,7 @@ async def test_a_failure_can_be_recovered_from():
     """After an error `override_next` puts other tasks in the place of what the node should have led to."""
     async with failing().iter(inputs=3) as run:
         with pytest.raises(KeyError):
-            async for _ in run:
-                pass
+            await exhaust(run)
         run.override_next([GraphTaskRequest('rescue', 3)])
 
         assert [ids(event) async for event in run] == [['__end__'], EndMarker('rescued 3')]
@@ -644,8 +643,7 @@ async def test_a_failure_can_be_turned_into_an_end():
     """After an error an `EndMarker` ends the run with a value."""
     async with failing().iter(inputs=3) as run:
         with pytest.raises(KeyError):
-            async for _ in run:
-                pass
+            await exhaust(run)
         run.override_next(EndMarker('gave up'))
         with pytest.raises(StopAsyncIteration):
             await anext(run)
@@ -657,8 +655,7 @@ async def test_going_on_without_an_override_raises_again():
     """An error that nothing is put in place of is raised again, and the run is over."""
     async with failing().iter(inputs=3) as run:
         with pytest.raises(KeyError) as first:
-            async for _ in run:
-                pass
+            await exhaust(run)
         for _ in range(2):
             with pytest.raises(KeyError) as again:
                 await anext(run)
@@ -683,11 +680,9 @@ async def test_a_failed_item_can_be_replaced_within_its_map():
         await anext(run)
         items = await anext(run)
         with pytest.raises(ZeroDivisionError):
-            async for _ in run:
-                pass
+            await exhaust(run)
         run.override_next([JoinItem('results', -1, items[1].fork_stack)])
-        async for _ in run:
-            pass
+        await exhaust(run)
 
     assert run.output == [12, -1, 4]
 
@@ -708,12 +703,10 @@ async def test_each_failure_is_an_event_of_its_own():
         items = await anext(run)
         for _ in items:
             with pytest.raises(KeyError) as caught:
-                async for _ in run:
-                    pass
+                await exhaust(run)
             failures.add(caught.value.args[0])
             run.override_next([JoinItem('total', 10, items[caught.value.args[0] - 1].fork_stack)])
-        async for _ in run:
-            pass
+        await exhaust(run)
 
     assert failures == {1, 2}
     assert run.output == 20
@@ -737,14 +730,12 @@ async def test_other_tasks_go_on_beside_a_failure():
     g.add(g.edge_from(g.start_node).to(other, fail), g.edge_from(other, fail).to(g.end_node))
     async with g.build().iter() as run:
         with pytest.raises(KeyError):
-            async for _ in run:
-                pass
+            await exhaust(run)
         is_held.set()
         await anyio.wait_all_tasks_blocked()
         assert log == ['other']
         run.override_next([])
-        async for _ in run:
-            pass
+        await exhaust(run)
 
     assert run.output == 'other'
 
@@ -760,12 +751,10 @@ async def test_a_failing_reducer_can_be_recovered_from():
     g.add(g.edge_from(g.start_node).map().to(join), g.edge_from(join).to(g.end_node))
     async with g.build().iter(inputs=[1]) as run:
         with pytest.raises(ValueError, match='no folding today'):
-            async for _ in run:
-                pass
+            await exhaust(run)
         assert isinstance(run.next_task, ErrorMarker)
         run.override_next([GraphTaskRequest('__end__', 'recovered')])
-        async for _ in run:
-            pass
+        await exhaust(run)
 
     assert run.output == 'recovered'
 
@@ -774,8 +763,7 @@ async def test_the_callers_code_goes_on_after_a_failure():
     """After an error was raised by an advance, the code in the block is not cancelled."""
     async with failing().iter(inputs=3) as run:
         with pytest.raises(KeyError):
-            async for _ in run:
-                pass
+            await exhaust(run)
         with pytest.raises(KeyError):
             await anext(run)
         await anyio.lowlevel.checkpoint()
@@ -803,11 +791,15 @@ async def test_break_stops_all_tasks():
 async def test_an_exception_in_the_block_stops_all_tasks_and_stays_itself():
     """An exception of the caller's own leaves the block as itself, after the clean-up of the bodies."""
     log = []
-    with pytest.raises(LookupError, match='mine'):
+
+    async def fail_in_the_block():
         async with race(log).iter() as run:
             for _ in range(3):
                 await anext(run)
             raise LookupError('mine')
+
+    with pytest.raises(LookupError, match='mine'):
+        await fail_in_the_block()
 
     assert log == ['cleaned up']
 
@@ -942,6 +934,27 @@ async def test_cancel_from_a_thread():
     assert log == ['cleaned up']
 
 
+@pytest.mark.parametrize('count', [1, 3])
+async def test_cancel_from_a_step_of_the_run(count):
+    """A step may cancel its own run, before it has ever suspended, alone and beside others."""
+    g = GraphBuilder(deps_type=list, output_type=list[None])
+
+    @g.step
+    async def give_up(ctx: StepContext[None, list, int]) -> None:
+        if ctx.inputs == count:
+            ctx.deps[0].cancel('a step gave up')
+        await anyio.Event().wait()
+
+    join = g.join(reduce_list_append, initial_factory=list[None])
+    g.add(g.edge_from(g.start_node).map().to(give_up), g.edge_from(give_up).to(join))
+    g.add(g.edge_from(join).to(g.end_node))
+    deps = []
+    async with g.build().iter(deps=deps, inputs=range(1, count + 1)) as run:
+        deps.append(run)
+        with pytest.raises(RunCancelled, match='a step gave up'):
+            await exhaust(run)
+
+
 async def test_cancel_between_advances():
     """After `cancel` the next advance raises, and so does each one after it."""
     async with chain().iter(inputs=5) as run:
@@ -957,8 +970,7 @@ async def test_cancel_between_advances():
 async def test_cancel_after_the_end_changes_nothing():
     """A run that has ended keeps its output when it is cancelled."""
     async with chain().iter(inputs=5) as run:
-        async for _ in run:
-            pass
+        await exhaust(run)
         run.cancel('too late')
 
     assert run.output == 11
@@ -1067,8 +1079,7 @@ async def test_a_span_is_open_as_long_as_the_block():
 
     async with chain().iter(inputs=5, span=span()) as run:
         log.append('block')
-        async for _ in run:
-            pass
+        await exhaust(run)
 
     assert log == ['in', 'block', 'out']
 

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 import anyio
 import anyio.from_thread
-import anyio.to_thread
 import pytest
+
 from plait_graph import (
     Fork,
     GraphBuilder,
@@ -38,7 +38,6 @@ from plait_graph.events import (
     Emitted,
     JoinFired,
     RunFinished,
-    StepCancelled,
     StepFinished,
     StepStarted,
     ValueDropped,
@@ -248,7 +247,7 @@ async def test_a_predicate_makes_sense_of_types_that_cannot_be_asked():
 async def test_later_branches_are_not_asked():
     """A predicate behind the branch that was taken is not called."""
     asked = []
-    graph = deciding((int, {}), (int, {'matches': lambda value: asked.append(value)}))
+    graph = deciding((int, {}), (int, {'matches': asked.append}))
     await graph.run(inputs=1)
 
     assert asked == []
@@ -874,6 +873,62 @@ async def test_a_source_that_lost_is_closed():
     assert log == ['closed']
 
 
+async def test_a_loser_in_a_thread_is_waited_for_by_the_run_and_not_by_its_join():
+    """A first-wins join goes on while the function of a loser still blocks its thread; the run waits for the thread."""
+    log, go_on, has_begun = [], threading.Event(), anyio.Event()
+    g = GraphBuilder(output_type=str)
+
+    @g.step
+    def blocks(ctx: StepContext[None, None, None]) -> str:
+        anyio.from_thread.run_sync(has_begun.set)
+        go_on.wait(10)
+        log.append('thread ended')
+        return 'loser'
+
+    @g.step
+    async def wins(ctx: StepContext[None, None, None]) -> str:
+        await has_begun.wait()
+        return 'winner'
+
+    @g.step
+    async def follows(ctx: StepContext[None, None, str]) -> str:
+        log.append('join went on')
+        go_on.set()
+        return ctx.inputs
+
+    first = g.join(ReduceFirstValue[str](), initial='')
+    g.add(g.edge_from(g.start_node).to(blocks, wins), g.edge_from(blocks, wins).to(first))
+    connect(g, first, follows, g.end_node)
+
+    assert await g.build().run() == 'winner'
+    assert log == ['join went on', 'thread ended']
+
+
+async def test_what_follows_a_race_is_not_cancelled_with_the_losers():
+    """Bodies that run after losers were cancelled, where these ran before, are not cancelled themselves."""
+
+    async def race(ctx: StepContext[None, None, int]) -> int:
+        if ctx.inputs > 1:
+            await anyio.Event().wait()
+        await anyio.lowlevel.checkpoint()
+        return ctx.inputs
+
+    async def follow(ctx: StepContext[None, None, int]) -> int:
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        return ctx.inputs
+
+    g = GraphBuilder(output_type=list[int])
+    racer, follower = g.step(race), g.step(follow)
+    first = g.join(ReduceFirstValue[int](), initial=0)
+    results = g.join(reduce_list_append, initial_factory=list[int])
+    g.add(g.edge_from(g.start_node).map().to(racer), g.edge_from(racer).to(first))
+    g.add(g.edge_from(first).transform(lambda ctx: [1, 2, 3]).map().to(follower))
+    connect(g, follower, results, g.end_node)
+
+    assert await g.build().run(inputs=[1, 2, 3], max_concurrency=3) == [1, 2, 3]
+
+
 async def test_a_reducer_cancels_siblings_on_a_condition():
     """A reducer that cancels its siblings sees values as they come, and goes on with what it has."""
     g = GraphBuilder(output_type=int)
@@ -901,7 +956,7 @@ async def test_an_initial_value_is_the_answer_of_a_race_without_racers():
 
 
 async def test_the_first_value_at_the_end_ends_the_run():
-    """The first value at the end node is the output; what runs beside is cancelled and cleaned up, open joins are dropped."""
+    """The first value at the end node is the output; what runs beside is cancelled, open joins are dropped."""
     log, has_started = [], anyio.Event()
     g = GraphBuilder(output_type=str)
 
@@ -1660,12 +1715,31 @@ async def test_run_events_raises_what_a_step_raises():
         ctx.emit('about to fail')
         raise LookupError('gone')
 
-    async with after_start(work).iter() as run:
-        with pytest.raises(LookupError, match='gone'):
+    async def listen():
+        async with after_start(work).iter() as run:
             async for event in run.events():
-                seen.append(event)
+                seen.append(event)  # noqa: PERF401 # what came before the failure has to stay
+
+    with pytest.raises(LookupError, match='gone'):
+        await listen()
 
     assert [event.event for event in seen if isinstance(event, Emitted)] == ['about to fail']
+
+
+async def test_run_events_can_be_left_early():
+    """Leaving the stream of events and the block stops what runs, like leaving any iteration."""
+    log = []
+
+    async def work(ctx: StepContext[None, None, None]) -> None:
+        ctx.emit('first')
+        await forever(log, 'step')
+
+    async with after_start(work).iter() as run:
+        async for event in run.events():
+            if isinstance(event, Emitted):
+                break
+
+    assert log == ['step cleaned up']
 
 
 # What a step knows of its task

@@ -5,23 +5,21 @@ The builder only collects. It changes none of the objects it is given, so that b
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable
-from pathlib import PurePath
 from types import NoneType
 from typing import Any, Generic, Literal, Never, TypeVar, cast, get_origin, overload
 
 from plait_graph._compile.compile import Compiled, compile_definition
-from plait_graph._compile.lower import Layout, numbered
-from plait_graph._definition import Definition
-from plait_graph._hints import UNKNOWN, Way, step_types, ways_of_node, ways_of_step
+from plait_graph._compile.lower import Layout
+from plait_graph._hints import UNKNOWN
+from plait_graph._register import Register
 from plait_graph._typevars import BuilderDeps as Deps
 from plait_graph._typevars import BuilderInput as Input
 from plait_graph._typevars import BuilderOutput as Output
 from plait_graph._typevars import BuilderState as State
 from plait_graph._typevars import Item, Source
-from plait_graph.basenode import BaseNode, End
+from plait_graph.basenode import BaseNode
 from plait_graph.decision import Decision, DecisionBranch, DecisionBranchBuilder
 from plait_graph.exceptions import GraphBuildingError, GraphSetupError, GraphValidationError
 from plait_graph.graph import (
@@ -45,7 +43,6 @@ from plait_graph.paths import (
     DestinationNode,
     EdgePath,
     EdgePathBuilder,
-    LabelMarker,
     Path,
     PathBuilder,
     PathChain,
@@ -174,11 +171,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         self.auto_instrument = auto_instrument
         self._start: StartNode[Input] = StartNode()
         self._end: EndNode[Output] = EndNode()
-        self._nodes: dict[NodeID, AnyNode] = {StartNode.id: self._start, EndNode.id: self._end}
-        self._edges: list[tuple[NodeID, Path]] = []
-        self._ids = _Ids()
-        self._namespace: dict[str, Any] = {}
-        self._implied: dict[NodeID, NodeID] = {}
+        self._register = Register(self._start, self._end)
 
     # Nodes
 
@@ -284,7 +277,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         step: Step[State, Deps, Any, Any] = Step(
             node_id or get_callable_name(call), call, label=label, kind=kind, abandon=abandon
         )
-        self._ids.claim(step.id)
+        self._register.claim(step.id)
         return step
 
     @overload
@@ -361,8 +354,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             GraphSetupError: The reducer takes a wrong number of arguments, there is no initial value, or `initial`
                 could be changed in place.
         """
-        id = node_id or self._ids.generate(get_callable_name(reducer))
-        self._ids.claim(id)
+        id = node_id or self._register.generate(get_callable_name(reducer))
+        self._register.claim(id)
         if initial_factory is None:
             if initial is _UNSAID:
                 raise GraphSetupError(f'Join {id!r} has no value to begin with. Give initial= or initial_factory=.')
@@ -383,8 +376,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             note: A text beside the decision in the picture.
             node_id: The id of the node; generated if not given.
         """
-        id = node_id or self._ids.generate('decision')
-        self._ids.claim(id)
+        id = node_id or self._register.generate('decision')
+        self._register.claim(id)
         return Decision(NodeID(id), note=note)
 
     @overload
@@ -410,7 +403,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         def finish(path: Path, destinations: Collection[AnyNode]) -> DecisionBranch[Source]:
             return DecisionBranch(type_, matches, path, tuple(destinations))
 
-        return PathChain(PathBuilder(ids=self._ids), finish)
+        return PathChain(PathBuilder(ids=self._register), finish)
 
     def match_node(
         self, node_cls: type[NodeT], *, matches: Callable[[Any], bool] | None = None
@@ -418,7 +411,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         """A finished branch for instances of a class node, which leads to that node."""
         class_ = cast('type[NodeT]', get_origin(node_cls) or node_cls)
         step = NodeStep(class_)
-        return DecisionBranch(class_, matches, PathBuilder(ids=self._ids).to(step), (step,))
+        return DecisionBranch(class_, matches, PathBuilder(ids=self._register).to(step), (step,))
 
     def node(self, node_cls: type[BaseNode[State, Deps, Any]]) -> EdgePath[State, Deps]:
         """The edges of a class node, made from the return hint of its `run`; pass them to `add`.
@@ -426,9 +419,9 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         Raises:
             GraphSetupError: It is not a node class, or its hint says nothing of where to go.
         """
-        self._remember_names()
+        self._register.remember_names()
         step = NodeStep(cast('type[BaseNode[State, Deps, Any]]', get_origin(node_cls) or node_cls))
-        path, destinations = self._lead(step, ways_of_node(step.node_type, self._namespace))
+        path, destinations = self._register.lead(step, self._register.ways(step, UNKNOWN))
         return EdgePath((step,), path, destinations)
 
     # Edges
@@ -446,7 +439,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         def finish(path: Path, destinations: Collection[AnyNode]) -> EdgePath[State, Deps]:
             return EdgePath(nodes, path, tuple(destinations))
 
-        return PathChain(PathBuilder(ids=self._ids), finish)
+        return PathChain(PathBuilder(ids=self._register), finish)
 
     def add(self, *edges: EdgePath[State, Deps]) -> None:
         """Put edges, and the nodes that they name, into the graph.
@@ -455,13 +448,11 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             GraphBuildingError: Two different nodes have one id.
             GraphSetupError: Something is not a finished edge.
         """
-        self._remember_names()
+        self._register.remember_names()
         for edge in edges:
             if not isinstance(edge, EdgePath):  # pyright: ignore[reportUnnecessaryIsInstance] # bad input
                 raise GraphSetupError(f'add() was given {edge!r}, which is not a finished edge. End it with .to(...).')
-            for node in (*edge.sources, *edge.destinations):
-                self._insert(node)
-            self._edges.extend((_id(source), edge.path) for source in edge.sources)
+            self._register.add(edge)
 
     def add_edge(
         self,
@@ -555,8 +546,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
                 reported together.
             GraphBuildingError: A join has no parent fork, an id is used twice, or a name is unknown.
         """
-        self._remember_names()
-        definition = self._define()
+        self._register.remember_names()
+        definition = self._register.define(self._said_types())
         compiled = compile_definition(definition, picture=_picture, validate=validate_graph_structure, skip=skip)
         _report(compiled, findings)
         return make_graph(
@@ -571,103 +562,17 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             checks_input=self._checks_input,
         )
 
-    def _define(self) -> Definition:
-        """What was said, with the edges that return hints imply."""
-        nodes, edges = dict(self._nodes), list(self._edges)
-        sources = {source for source, _ in edges}
+    def _said_types(self) -> dict[NodeID, tuple[Any, Any]]:
+        """What the start gives and the end takes, where it was said."""
         types: dict[NodeID, tuple[Any, Any]] = {}
         if self._checks_output:
             types[EndNode.id] = (unpack_type_expression(self.output_type), UNKNOWN)
         if self._checks_input:
             types[StartNode.id] = (UNKNOWN, unpack_type_expression(self.input_type))
-        routing: set[NodeID] = set()
-        pending = list(nodes.values())
-        while pending:
-            node = pending.pop(0)
-            if not isinstance(node, Step):
-                continue
-            types[node.id] = step_types(node, self._namespace)
-            if isinstance(node, NodeStep):
-                routing.add(node.id)
-            if node.id in sources:
-                continue
-            ways = self._ways(node, types[node.id][1])
-            if not ways:
-                continue
-            routing.add(node.id)
-            path, destinations = self._lead(node, ways)
-            edges.append((node.id, path))
-            for destination in destinations:
-                pending.extend(_insert(destination, nodes))
-        return Definition(nodes, tuple(edges), frozenset(routing), types)
-
-    def _ways(self, step: Step[Any, Any, Any, Any], given: Any) -> list[Way]:
-        if isinstance(step, NodeStep):
-            return ways_of_node(step.node_type, self._namespace)
-        return ways_of_step(step, given, self._namespace)
-
-    def _lead(self, step: Step[Any, Any, Any, Any], ways: list[Way]) -> tuple[Path, tuple[AnyNode, ...]]:
-        """The path for a return hint: to the one place that it names, or to a decision between several."""
-        if len(ways) == 1:
-            destination = self._destination(ways[0])
-            items = [LabelMarker(ways[0].label)] if ways[0].label is not None else []
-            return PathBuilder(items).to(destination), (destination,)
-        decision: Decision[Any, Any, Any] = Decision(self._implied_id(step))
-        for way in ways:
-            destination = self._destination(way)
-            items = [LabelMarker(way.label)] if way.label is not None else []
-            source: Any = way.to if isinstance(way.to, type) else object
-            path = PathBuilder(items).to(destination)
-            branch: DecisionBranch[Any] = DecisionBranch(source, None, path, (destination,))
-            decision = decision.branch(branch)
-        return PathBuilder().to(decision), (decision,)
-
-    def _implied_id(self, step: Step[Any, Any, Any, Any]) -> NodeID:
-        """The id of the decision that a step's hint implies: the same one whenever it is asked for."""
-        if step.id not in self._implied:
-            self._implied[step.id] = self._ids.generate('decision')
-        return self._implied[step.id]
-
-    def _destination(self, way: Way) -> Any:
-        if way.to is End:
-            return self._end
-        return NodeStep(cast('type[BaseNode[Any, Any, Any]]', way.to)) if isinstance(way.to, type) else way.to
-
-    def _insert(self, node: AnyNode) -> None:
-        for each in _insert(node, self._nodes):
-            self._ids.claim(_id(each))
-
-    def _remember_names(self) -> None:
-        """Keep the caller's local names, by which hints can refer to classes that are made in a function."""
-        frame = inspect.currentframe()
-        while (
-            frame is not None
-            and frame.f_back is not None
-            and frame.f_globals.get('__name__', '').startswith('plait_graph.')
-        ):
-            frame = frame.f_back
-        if frame is not None and frame.f_locals is not frame.f_globals:
-            self._namespace.update(frame.f_locals)
+        return types
 
     def __repr__(self) -> str:
-        return f'<GraphBuilder {self.name or ""}{": " if self.name else ""}{len(self._nodes)} nodes>'
-
-
-class _Ids:
-    """The ids of one builder's nodes."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def claim(self, id: str) -> None:
-        """Note an id that was given by the user."""
-        self._taken.add(id)
-
-    def generate(self, name: str) -> NodeID:
-        """An id like `name` that no node has."""
-        id = next(each for each in numbered(name) if each not in self._taken)
-        self._taken.add(id)
-        return NodeID(id)
+        return f'<GraphBuilder {self.name or ""}{": " if self.name else ""}{len(self._register.nodes)} nodes>'
 
 
 class _StepDecorator(Generic[State, Deps]):
@@ -705,58 +610,6 @@ class _StreamDecorator(Generic[State, Deps]):
         self, call: Callable[[StepContext[State, Deps, Source]], AsyncIterable[Item]], /
     ) -> Step[State, Deps, Source, AsyncIterable[Item]]:
         return self._builder.stream(call, node_id=self._node_id, label=self._label)
-
-
-def _insert(node: AnyNode, nodes: dict[NodeID, AnyNode]) -> list[AnyNode]:
-    """Put a node and what its branches lead to among the nodes; gives those that are new.
-
-    Raises:
-        GraphBuildingError: Another node has its id.
-    """
-    new: list[AnyNode] = []
-    pending = [node]
-    while pending:
-        each = pending.pop(0)
-        there = nodes.get(_id(each))
-        if there is None:
-            new.append(each)
-        elif there is each or _is_same(there, each):
-            continue
-        elif not _is_later(each, there):
-            if _is_later(there, each):
-                continue
-            raise GraphBuildingError(
-                f'All nodes must have unique node IDs, and {_id(each)!r} is used by {_describe(there)} '
-                f'and by {_describe(each)}. Give one of them another node_id=.'
-            )
-        nodes[_id(each)] = each
-        if isinstance(each, Decision):
-            pending.extend(destination for branch in each.branches for destination in branch.destinations)
-    return new
-
-
-def _describe(node: AnyNode) -> str:
-    """A node, with the place of its function if that can be told."""
-    code = getattr(node.call, '__code__', None) if isinstance(node, Step) else None
-    if code is None:
-        return repr(node)
-    return f'{node!r} ({code.co_qualname}, {PurePath(code.co_filename).name}:{code.co_firstlineno})'
-
-
-def _is_same(left: AnyNode, right: AnyNode) -> bool:
-    """Whether two objects stand for one node: steps around one class, equal decisions, start and end of one kind."""
-    return type(left) is type(right) and isinstance(left, NodeStep | Decision) and left == right
-
-
-def _is_later(left: AnyNode, right: AnyNode) -> bool:
-    """Whether one decision is the other one with branches added."""
-    if not isinstance(left, Decision) or not isinstance(right, Decision):
-        return False
-    return left.branches[: len(right.branches)] == right.branches and left.note == right.note
-
-
-def _id(node: Any) -> NodeID:
-    return cast(NodeID, node.id)
 
 
 def _as_source(node: Any) -> AnyNode:

@@ -19,7 +19,7 @@ from plait_graph._run.failures import raise_failures
 from plait_graph._run.machine import Ended, Shown
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Environment, Region, Task
-from plait_graph._typevars import Deps, Output, OutputOut, State
+from plait_graph._typevars import Deps, OutputOut, State
 from plait_graph.exceptions import GraphRuntimeError, RunCancelled
 from plait_graph.id_types import ForkStack, NodeID, NodeRunID, TaskID
 from plait_graph.node import StartNode
@@ -80,7 +80,6 @@ class GraphTask(GraphTaskRequest):
 
 
 Request: TypeAlias = GraphTaskRequest | JoinItem
-NextTask: TypeAlias = 'EndMarker[Output] | ErrorMarker | Sequence[GraphTask]'
 
 
 class GraphRun(Generic[State, Deps, OutputOut]):
@@ -245,40 +244,28 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         elif self._phase == 'new':
             self._cancelled = reason
 
-    async def events(self) -> AsyncIterator[events.RunEvent]:
-        """Run to the end, and give all events on the way, those that steps emit among them.
+    def events(self) -> AsyncIterator[events.RunEvent]:
+        """Run to the end, and give all events on the way as they come, those that steps emit among them.
 
-        Takes the place of iterating node by node; `output` has the result afterwards.
-
-        Raises:
-            Exception: What a step raised.
+        Takes the place of iterating node by node; `output` has the result afterwards. What a step raises is raised
+        behind the events that led to it.
         """
-        told: deque[events.RunEvent] = deque()
-        listener = self._listener
-
-        def hear(event: events.RunEvent) -> None:
-            if listener is not None:
-                listener(event)
-            told.append(event)
-            self._driver.notify()
-
-        self._listener = hear
-        self._scheduler.listener = self._driver.listener = self._tell
-        failure: Exception | None = None
-        try:
-            while failure is None:
-                try:
-                    await self._advance(lambda: bool(told))
-                except Exception as error:  # noqa: BLE001 # raised again below, behind the events that led to it
-                    failure = error
-                while told:
-                    yield told.popleft()
-            if not isinstance(failure, StopAsyncIteration):
-                raise failure
-        finally:
-            self._listener = listener
+        return _Events(self)
 
     # Within
+
+    def _listen(self, hear: Callable[[events.RunEvent], None]) -> None:
+        """Tell one more listener what happens, and let it end the wait of an advance."""
+        listener = self._listener
+
+        def tell(event: events.RunEvent) -> None:
+            if listener is not None:
+                listener(event)
+            hear(event)
+            self._driver.notify()
+
+        self._listener = tell
+        self._scheduler.listener = self._driver.listener = self._tell
 
     def _tell(self, event: events.RunEvent) -> None:
         if self._listener is not None:
@@ -414,3 +401,26 @@ class GraphRun(Generic[State, Deps, OutputOut]):
 def _is_at(task: Task, request: Request) -> bool:
     """Whether a task is still where a request wants it."""
     return isinstance(request, GraphTask) and (task.node.id, task.fork_stack) == (request.node_id, request.fork_stack)
+
+
+class _Events:
+    """The events of a run, which goes on as they are asked for; no generator, so that it can be left at any point."""
+
+    def __init__(self, run: GraphRun[Any, Any, Any]):
+        self._run = run
+        self._told: deque[events.RunEvent] = deque()
+        self._end: Exception | None = None
+        run._listen(self._told.append)  # pyright: ignore[reportPrivateUsage] # same room
+
+    def __aiter__(self) -> _Events:
+        return self
+
+    async def __anext__(self) -> events.RunEvent:
+        while not self._told:
+            if self._end is not None:
+                raise self._end
+            try:
+                await self._run._advance(lambda: bool(self._told))  # pyright: ignore[reportPrivateUsage]
+            except Exception as error:  # noqa: BLE001 # raised above, behind the events that led to it
+                self._end = error
+        return self._told.popleft()

@@ -22,7 +22,8 @@ StateDiagramDirection: TypeAlias = Literal['TB', 'LR', 'RL', 'BT']
 
 NodeKind: TypeAlias = Literal['broadcast', 'map', 'join', 'start', 'end', 'step', 'decision', 'subgraph']
 
-_PLAIN_ID = re.compile(r'\w[\w.-]*')
+_PLAIN_ID = re.compile(r'\w[\w.]*')
+_ENCODED = 'id_'
 _RESERVED = frozenset({'state', 'note', 'end', 'direction', 'class', 'classDef', 'style', 'as'})
 
 
@@ -87,7 +88,7 @@ class MermaidGraph:
         kinds: dict[str, NodeKind] = {node.id: node.kind for node in self.nodes}
         for edge in self.edges:
             start, end = (_end_name(each, kinds, prefix) for each in (edge.start_id, edge.end_id))
-            label = f': {edge.label}' if edge.label and edge_labels else ''
+            label = f': {_one_line(edge.label)}' if edge.label and edge_labels else ''
             yield f'{start} --> {end}{label}'
 
 
@@ -119,7 +120,7 @@ def _step_lines(node: MermaidNode, prefix: str, name: str) -> Iterator[str]:
     if name != prefix + node.id:
         yield f'state {_quoted(label or node.id, name)}'
     elif label:
-        yield f'{name}: {label}'
+        yield f'{name}: {_one_line(label)}'
     else:
         yield name
 
@@ -129,15 +130,25 @@ def _end_name(node_id: str, kinds: Mapping[str, NodeKind], prefix: str) -> str:
 
 
 def _quoted(label: str, name: str) -> str:
-    escaped = label.replace('"', '#quot;')
+    escaped = _one_line(label).replace('"', '#quot;')
     return f'"{escaped}" as {name}'
 
 
 def _name(node_id: str) -> str:
-    """An id that Mermaid can read: the node's own, or one with what Mermaid cannot read written as code points."""
-    if _PLAIN_ID.fullmatch(node_id) and node_id not in _RESERVED:
+    """An id that Mermaid can read: the node's own, or a word that no other id gives."""
+    if _PLAIN_ID.fullmatch(node_id) and node_id not in _RESERVED and not node_id.startswith(_ENCODED):
         return node_id
-    return 'id_' + ''.join(c if (c.isascii() and c.isalnum()) or c == '_' else f'_{ord(c):x}_' for c in node_id)
+    return _ENCODED + ''.join(_encode(character) for character in node_id)
+
+
+def _encode(character: str) -> str:
+    if character.isascii() and character.isalnum():
+        return character
+    return '__' if character == '_' else f'_{ord(character):x}_'
+
+
+def _one_line(label: str) -> str:
+    return '<br/>'.join(label.splitlines())
 
 
 def build_mermaid_graph(

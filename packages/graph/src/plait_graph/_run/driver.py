@@ -379,7 +379,11 @@ class Driver:
         if get_ident() == self._thread:
             self.listener(record)
         else:
-            anyio.from_thread.run_sync(self.listener, record)
+            self.crew.notify_from_thread(lambda: self._guarded(lambda: self._tell(record)))
+
+    def _tell(self, record: events.RunEvent) -> None:
+        if self.listener is not None:
+            self.listener(record)
 
 
 class _Reader:
