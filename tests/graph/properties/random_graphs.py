@@ -40,6 +40,8 @@ class Value:
 
 
 FULL = 3
+UNTOUCHED = 99
+"""The fuel of a join's initial value: nothing, if it stays alone."""
 INPUTS = [Value(number, FULL) for number in range(20)]
 
 
@@ -47,7 +49,7 @@ def as_value(given: Any) -> Value:
     """One value of whatever a join may give; the order within a list matters."""
     match given:
         case Value():
-            return given
+            return given if given.fuel <= FULL else Value(given.number, 0)
         case list():
             values = [as_value(each) for each in given]
             number = len(values)
@@ -121,7 +123,7 @@ def goes_round(given: Any) -> bool:
 
 def fold_by_position(current: Value, value: Any) -> Value:
     """A plain reducer for which the order matters."""
-    return as_value([current, value])
+    return Value(current.number * 31, current.fuel) + as_value(value)
 
 
 def take_two(ctx, current: tuple[Any, ...], value: Any) -> list[Any]:
@@ -142,13 +144,13 @@ class Fold:
 
 
 SETTLED = [
-    Fold(reduce_sum, lambda: Value(0, FULL), lambda ctx: as_value(ctx.inputs)),
+    Fold(reduce_sum, lambda: Value(0, UNTOUCHED), lambda ctx: as_value(ctx.inputs)),
     Fold(reduce_list_append, list),
     Fold(reduce_list_append, list),
     Fold(reduce_list_extend, list, lambda ctx: [as_value(ctx.inputs), Value(3, FULL)]),
     Fold(reduce_dict_update, dict, lambda ctx: {as_value(ctx.inputs).number % 3: as_value(ctx.inputs)}),
     Fold(reduce_null, lambda: None),
-    Fold(fold_by_position, lambda: Value(2, FULL)),
+    Fold(fold_by_position, lambda: Value(2, UNTOUCHED)),
 ]
 """Their result is the same in every order of completion."""
 
@@ -232,7 +234,8 @@ class _Draft:
     def _join(self, name: str, **wish: Any) -> Join[Any, Any, Any, Any]:
         folds = SETTLED if self.settled or self.rng.random() < 0.7 else RACING
         fold = self.folds[name] = self.rng.choice(folds)
-        if not wish and self.rng.random() < 0.3:
+        is_last = self.settled and name == f'join{len(self.kinds) - 2}'
+        if not wish and not is_last and self.rng.random() < 0.3:
             wish = {'preferred_parent_fork': 'closest'}
         return self.g.join(fold.reducer, initial_factory=fold.initial, node_id=name, order=fold.order, **wish)
 

@@ -7,11 +7,12 @@ stands where the join can still be reached.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import Any
 
 from plait_graph import events
 from plait_graph._compile.plan import PlanNode
-from plait_graph._run.machine import FAILED, CancelTask, Machine
+from plait_graph._run.machine import FAILED, CancelTask, Machine, Move
 from plait_graph._run.sources import close_source, want_item
 from plait_graph._run.tokens import (
     Batch,
@@ -213,18 +214,33 @@ def retire(machine: Machine, join: OpenJoin) -> None:
 def _cancel_losers(machine: Machine, join: OpenJoin) -> None:
     """Take away all tokens of the join's run from which the join can still be reached."""
     blocking = join.node.blocking
-    kept = [
-        move
-        for move in machine.moves
-        if not (1 << move[0].arriving & blocking and home_of(join.node, move[2]) is join.region)
-    ]
-    machine.moves.clear()
-    machine.moves.extend(kept)
+    _cancel_moves(
+        machine,
+        join.region,
+        lambda move: bool(1 << move[0].arriving & blocking) and home_of(join.node, move[2]) is join.region,
+    )
     for region in _regions(join.region, without=join.node.parent):
         if region.node.partner >= 0 and region is not join.region and 1 << region.node.arriving & blocking:
             close_region(machine, region)  # a subgraph whose value is not wanted
         else:
             cancel_members(machine, region, blocking)
+
+
+def _cancel_moves(machine: Machine, outer: Region, is_lost: Callable[[Move], bool]) -> None:
+    """Take away values that are on their way within a region.
+
+    A subgraph that they were in may hold nothing else; it is closed, so that this is not taken for a failure of it.
+    """
+    moves = list(machine.moves)
+    machine.moves.clear()
+    for move in moves:
+        if not is_lost(move):
+            machine.moves.append(move)
+            continue
+        region: Region | None = move[2]
+        while region is not None and region is not outer:
+            region.closed = region.closed or region.node.partner >= 0
+            region = region.parent
 
 
 def cancel_members(machine: Machine, region: Region, classes: int) -> None:
@@ -269,9 +285,7 @@ def _regions(region: Region, *, without: int = -1) -> list[Region]:
 
 def close_region(machine: Machine, region: Region) -> None:
     """Take away everything in a region: a subgraph has its value."""
-    kept = [move for move in machine.moves if not _is_below(move[2], region)]
-    machine.moves.clear()
-    machine.moves.extend(kept)
+    _cancel_moves(machine, region, lambda move: _is_below(move[2], region))
     for each in _regions(region):
         each.closed = True
         cancel_members(machine, each, -1)
