@@ -7,19 +7,17 @@ from hypothesis import HealthCheck, settings
 
 # No deadline: the machine may be slow and shared, and time is not what these tests are about.
 # A failure prints the blob that repeats it; the seed is a new one each time, so that runs add up.
-settings.register_profile("default", derandomize=False, deadline=None, print_blob=True)
+settings.register_profile('default', derandomize=False, deadline=None, print_blob=True)
 settings.register_profile(
-    "ci",
-    settings.get_profile("default"),
+    'ci',
+    settings.get_profile('default'),
     max_examples=200,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") == "true" else "default")
-)
+settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE') or ('ci' if os.environ.get('CI') == 'true' else 'default'))
 
 
-@pytest.fixture(scope="session", params=["asyncio", "trio"])
+@pytest.fixture(scope='session', params=['asyncio', 'trio'])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run each asynchronous test on both loops; it need not ask for it."""
     return request.param

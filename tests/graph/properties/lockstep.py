@@ -114,9 +114,7 @@ class Side:
         self.joins = names_of_joins(graph)
         self.events: list[Any] = []
         listener = self.events.append if listens else None
-        self.scheduler = Scheduler(
-            graph.plan, Evaluator(), Environment(None, None), watched=watched, listener=listener
-        )
+        self.scheduler = Scheduler(graph.plan, Evaluator(), Environment(None, None), watched=watched, listener=listener)
 
     def at_work(self) -> dict[Place, Task]:
         """Start all that is ready, and stop what is to be stopped; what is at work then, in an order of its own."""
@@ -160,7 +158,9 @@ class Side:
         has_stopped_midway = kind == 'failed' and 'no result' not in str(value)
         if not (self.scheduler.watched or interpreter.tokens or interpreter.moving or has_stopped_midway):
             same((self.scheduler.root.counts, self.scheduler.root.present), ({}, 0), 'what is left')
-        fired = [(event.join_id, event.fork_stack[-1].node_run_id) for event in self.events if isinstance(event, JoinFired)]
+        fired = [
+            (event.join_id, event.fork_stack[-1].node_run_id) for event in self.events if isinstance(event, JoinFired)
+        ]
         same(len(set(fired)), len(fired), f'the number of joins that fired, each once, among {fired}')
 
 

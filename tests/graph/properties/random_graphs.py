@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import anyio.lowlevel
+
 from plait_graph import (
     Decision,
     Graph,

@@ -23,7 +23,9 @@ class Shape:
 
     def __init__(self, nodes, edges):
         self.nodes = dict(nodes)
-        self.edges = {node: [(p.items[-1].destination_id, _transforms(p)) for p in paths] for node, paths in edges.items()}
+        self.edges = {
+            node: [(p.items[-1].destination_id, _transforms(p)) for p in paths] for node, paths in edges.items()
+        }
         self.joins = [node for node in self.nodes if isinstance(self.nodes[node], Join)]
         self.forks = [node for node in self.nodes if node == START or isinstance(self.nodes[node], Fork)]
         self.parents: dict[str, str] = {}

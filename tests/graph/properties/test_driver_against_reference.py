@@ -3,9 +3,20 @@
 import random
 
 import pytest
+
 from plait_graph import GraphRuntimeError
 from plait_graph.events import StepFailed, StepFinished
-from properties.lockstep import all_ties, complete, first_words, name_stack, names_of_joins, outcome_of, place, seeds, shape_of
+from properties.lockstep import (
+    all_ties,
+    complete,
+    first_words,
+    name_stack,
+    names_of_joins,
+    outcome_of,
+    place,
+    seeds,
+    shape_of,
+)
 from properties.random_graphs import INPUTS, random_graph
 from properties.reference import Interpreter
 

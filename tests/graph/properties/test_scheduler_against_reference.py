@@ -11,6 +11,7 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from properties.lockstep import LONGEST, WIDEST, Side, compare, seeds, shape_of
 from properties.random_graphs import INPUTS, random_graph
 

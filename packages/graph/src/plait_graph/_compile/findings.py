@@ -54,6 +54,7 @@ def find(layout: Layout, definition: Definition, parents: Mapping[JoinID, Parent
             yield from check(flow, definition)
     yield from _endless_cycles(layout)
     yield from _starving_maps(layout, parents)
+    yield from _repeated_ends(layout, parents)
 
 
 # What flows where
@@ -198,21 +199,39 @@ def _starving_maps(layout: Layout, parents: Mapping[JoinID, ParentFork[NodeID]])
             )
 
 
+def _repeated_ends(layout: Layout, parents: Mapping[JoinID, ParentFork[NodeID]]) -> Iterator[Finding]:
+    """What a fork starts is joined again before the end."""
+    for node in layout.nodes.values():
+        if isinstance(node, Fork) and EndNode.id in _before_joins(layout, node.id, parents):
+            yield Finding(
+                'repeated-end',
+                (node.id, EndNode.id),
+                f'Several tasks of fork {node.id!r} can reach the end, and the first one ends the run with its value. '
+                f'Put a join before the end, unless this race is what you want.',
+            )
+
+
 def _first_joins(layout: Layout, fork: NodeID, parents: Mapping[JoinID, ParentFork[NodeID]]) -> set[NodeID]:
-    first: set[NodeID] = set()
-    seen = {fork}
+    """The joins that are first reached from a fork, of those that end its run or a run around it."""
+    return {node_id for node_id in _before_joins(layout, fork, parents) if _ends(fork, parents.get(node_id))}
+
+
+def _before_joins(layout: Layout, fork: NodeID, parents: Mapping[JoinID, ParentFork[NodeID]]) -> set[NodeID]:
+    """What can be reached from a fork up to the joins that end its run or a run around it, those included."""
+    seen: set[NodeID] = set()
     pending = layout.targets(fork)
     while pending:
         node_id = pending.pop()
-        if node_id in seen:
-            continue
-        seen.add(node_id)
-        parent = parents.get(node_id)
-        if parent is not None and (parent.fork_id == fork or fork in parent.intermediate_nodes):
-            first.add(node_id)
-        else:
-            pending.extend(layout.targets(node_id))
-    return first
+        if node_id not in seen and node_id != fork:
+            seen.add(node_id)
+            if not _ends(fork, parents.get(node_id)):
+                pending.extend(layout.targets(node_id))
+    return seen
+
+
+def _ends(fork: NodeID, parent: ParentFork[NodeID] | None) -> bool:
+    """Whether a join with this parent, if it is one, ends the run of a fork before it."""
+    return parent is not None and (parent.fork_id == fork or fork in parent.intermediate_nodes)
 
 
 # Types
