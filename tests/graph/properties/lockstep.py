@@ -43,8 +43,9 @@ def shape_of(graph) -> Shape:
 def compare(graph, shape: Shape, make_random: Callable[[], random.Random], **options: bool) -> str:
     """Run both; says how it went: 'same', 'tie', or 'long' for a run that was left.
 
-    Nothing says which of several joins fires first if one event lets them all fire, and it can matter: if both lead to the
-    end, or to a join where the first one wins. So the interpreter may break such ties in any way that makes it agree.
+    Nothing says which of several joins fires first if one event lets them all fire, and it can matter: if both lead to
+    the end, or to a join where the first one wins. So the interpreter may break such ties in any way that makes it
+    agree.
     """
     first: Mismatch | None = None
     for ties in all_ties():

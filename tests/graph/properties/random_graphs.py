@@ -1,7 +1,7 @@
 """Random graphs, built with the public builder from a source of random numbers.
 
-Nodes stand in a row and lead to later ones; some decisions lead back, and each time round a loop burns fuel that the value
-carries. Bodies are pure functions of their input, so that only the order of completion decides what comes out.
+Nodes stand in a row and lead to later ones; some decisions lead back, and each time round a loop burns fuel that the
+value carries. Bodies are pure functions of their input, so that only the order of completion decides what comes out.
 """
 
 import random
@@ -20,7 +20,6 @@ from plait_graph import (
     GraphBuildingError,
     Join,
     ReduceFirstValue,
-    Step,
     reduce_dict_update,
     reduce_list_append,
     reduce_list_extend,
@@ -105,6 +104,13 @@ def nudge(ctx) -> Value:
     return Value(value.number + 1, value.fuel)
 
 
+def fuss(ctx) -> Any:
+    """The same value, unless it is one that this transform cannot stand."""
+    if as_value(ctx.inputs).number % 7 == 0:
+        raise ValueError('the transform failed')
+    return ctx.inputs
+
+
 def burn(ctx) -> Value:
     """The next value for another time round a loop."""
     value = as_value(ctx.inputs)
@@ -166,16 +172,22 @@ RACING = [
 # Graphs
 
 
-def random_graph(rng: random.Random, *, settled: bool = False, limits: bool = True) -> Graph[Any, Any, Any, Any] | None:
-    """A graph, or `None` if the builder refuses what was drawn.
+@dataclass(frozen=True)
+class Wish:
+    """What a random graph is to be like."""
 
-    Args:
-        rng: Where it comes from.
-        settled: Whether the result is to be the same in every order of completion.
-        limits: Whether maps may have limits.
-    """
+    settled: bool = False
+    """Whether the result is to be the same in every order of completion."""
+    limits: bool = True
+    """Whether maps may have limits."""
+    generators: bool = True
+    """Whether maps may read generators, which cannot be copied."""
+
+
+def random_graph(rng: random.Random, **wishes: bool) -> Graph[Any, Any, Any, Any] | None:
+    """A graph as wished for, or `None` if the builder refuses what was drawn."""
     try:
-        return _Draft(rng, settled, limits, depth=0).build()
+        return _Draft(rng, Wish(**wishes), depth=0).build()
     except GraphBuildingError as error:
         if 'missing a dominating fork' not in str(error):
             raise  # that would be a fault of this module
@@ -185,10 +197,9 @@ def random_graph(rng: random.Random, *, settled: bool = False, limits: bool = Tr
 class _Draft:
     """A graph in the making; the targets of a node are made before the node itself."""
 
-    def __init__(self, rng: random.Random, settled: bool, limits: bool, *, depth: int):
+    def __init__(self, rng: random.Random, wish: Wish, *, depth: int):
         self.rng = rng
-        self.settled = settled
-        self.limits = limits
+        self.wish = wish
         self.depth = depth
         self.g: GraphBuilder[Any, Any, Any, Any] = GraphBuilder()
         self.forks = 0
@@ -203,11 +214,13 @@ class _Draft:
     def _kinds(self) -> list[str]:
         """What stands in the row; now and then a loop with a fork and its join in it."""
         kinds = ['start']
-        weights = {'step': 9, 'join': 8, 'decision': 4, 'graph': 0 if self.depth else 2, 'loop': 3}
+        weights = {'step': 9, 'join': 8, 'decision': 4, 'loop': 3}
+        if self.depth < 2:
+            weights['graph'] = 2 - self.depth
         for _ in range(self.rng.randint(1, 4 if self.depth else 7)):
             (kind,) = self.rng.choices(list(weights), list(weights.values()))
             kinds += ['head', 'body', 'tail', 'again'] if kind == 'loop' else [kind]
-        if self.settled or self.rng.random() < 0.8:
+        if self.wish.settled or self.rng.random() < 0.8:
             kinds.append('join')
         return [*kinds, 'end']
 
@@ -225,17 +238,17 @@ class _Draft:
             case 'decision' | 'again':
                 return self.g.decision(node_id=f'choice{n}')
             case 'graph':
-                inner = _Draft(self.rng, self.settled, self.limits, depth=1).build()
+                inner = _Draft(self.rng, self.wish, depth=self.depth + 1).build()
                 inputs = self.rng.choice([None, nudge])
                 return inner.as_step(node_id=f'graph{n}', inputs=inputs)
             case _:
-                name = 'step' if self.settled or self.rng.random() < 0.9 else 'risky'
+                name = 'step' if self.wish.settled or self.rng.random() < 0.9 else 'risky'
                 return self.g.step(_step(f'{name}{n}'), node_id=f'{name}{n}')
 
     def _join(self, name: str, **wish: Any) -> Join[Any, Any, Any, Any]:
-        folds = SETTLED if self.settled or self.rng.random() < 0.7 else RACING
+        folds = SETTLED if self.wish.settled or self.rng.random() < 0.7 else RACING
         fold = self.folds[name] = self.rng.choice(folds)
-        is_last = self.settled and name == f'join{len(self.kinds) - 2}'
+        is_last = self.wish.settled and name == f'join{len(self.kinds) - 2}'
         if not wish and not is_last and self.rng.random() < 0.3:
             wish = {'preferred_parent_fork': 'closest'}
         return self.g.join(fold.reducer, initial_factory=fold.initial, node_id=name, order=fold.order, **wish)
@@ -248,14 +261,14 @@ class _Draft:
             if isinstance(node, Decision):
                 self.row[n] = self._branches(n)
                 continue
-            if self.settled and n == len(self.row) - 2:
+            if self.wish.settled and n == len(self.row) - 2:
                 edges.append(self._arrive(self.g.edge_from(node), n + 1))
                 continue
             if kind == 'head':
                 edges.append(self._around(n))
                 continue
-            for _ in range(self._several() if kind not in {'body', 'tail'} else 1):
-                edges.append(self._lead(self.g.edge_from(node), n))
+            count = self._several() if kind not in {'body', 'tail'} else 1
+            edges += [self._lead(self.g.edge_from(node), n) for _ in range(count)]
         for n in sorted(self.lonely):
             sources = [m for m in range(n) if self.kinds[m] in {'start', 'step', 'join', 'graph'}]
             edges.append(self._arrive(self.g.edge_from(self.row[self.rng.choice(sources)]), n))
@@ -288,7 +301,7 @@ class _Draft:
         for _ in range(rng.randrange(2)):
             matches = partial(is_among, 2, rng.randrange(2))
             decision = decision.branch(self._lead(self.g.match(object, matches=matches), n))
-        rest = None if self.settled or rng.random() < 0.97 else partial(is_among, 5, 2)
+        rest = None if self.wish.settled or rng.random() < 0.97 else partial(is_among, 5, 2)
         return decision.branch(self._lead(self.g.match(object, matches=rest), n))
 
     def _target(self, n: int) -> int:
@@ -296,7 +309,7 @@ class _Draft:
         if self.kinds[n] in {'body', 'tail'}:
             return n + 1
         last = len(self.row) - 2 if self.kinds[-2] == 'join' and n < len(self.row) - 2 else len(self.row) - 1
-        if not self.settled and self.rng.random() < 0.04:
+        if not self.wish.settled and self.rng.random() < 0.04:
             last = len(self.row) - 1
         others = [m for m in range(n + 1, last) if self.kinds[m] not in {'body', 'tail', 'again'}]
         if not others or self.rng.random() < 0.15:
@@ -307,7 +320,8 @@ class _Draft:
         """Lead a path on: transform it, fork it, end it."""
         rng, chance = self.rng, self.rng.random()
         if chance < 0.08:
-            return self._lead(path.transform(nudge), n)
+            is_fussy = not self.wish.settled and rng.random() < 0.15
+            return self._lead(path.transform(fuss if is_fussy else nudge), n)
         if self.room and chance < 0.38 and self.kinds[n] != 'tail':
             self.room -= 1
             return self._lead(self._map(path, n), n)
@@ -326,11 +340,11 @@ class _Draft:
         limit = self._limit()
         later = [m for m in range(n + 1, len(self.row)) if self.kinds[m] in {'join', 'tail'}]
         named = self.row[self.rng.choice(later)].id if later and self.rng.random() < 0.15 else None
-        items = partial(self.rng.choice([split, stream]), 3 if limit is None else 5)
+        items = partial(self.rng.choice([split, stream]) if self.wish.generators else split, 3 if limit is None else 5)
         return path.transform(items).map(fork_id=f'map{self.forks}', limit=limit, downstream_join_id=named)
 
     def _limit(self) -> int | None:
-        return self.rng.randint(1, 3) if self.limits and self.rng.random() < 0.35 else None
+        return self.rng.randint(1, 3) if self.wish.limits and self.rng.random() < 0.35 else None
 
     def _both(self, path: Any, n: int) -> Any:
         """One `.to(...)` with two targets, if no value has to be prepared for them."""
@@ -350,8 +364,3 @@ class _Draft:
         if fold is not None and fold.prepare is not None:
             path = path.transform(fold.prepare)
         return path.to(self.row[m])
-
-
-def subgraph_steps(graph: Graph[Any, Any, Any, Any]) -> list[Step[Any, Any, Any, Any]]:
-    """The steps of a graph that are graphs."""
-    return [node for node in graph.nodes.values() if hasattr(node, 'graph')]

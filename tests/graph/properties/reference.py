@@ -1,8 +1,8 @@
 """A graph run by plain search: what the engine's counting is compared with.
 
-Tokens stand in a list, and after each event it is asked of every open join whether any token can still bring it a value.
-That question is a walk over the graph. Nothing of the engine's plan or machine is used; what is read is the graph's public
-structure: its nodes and the paths between them.
+Tokens stand in a list, and after each event it is asked of every open join whether any token can still bring it a
+value. That question is a walk over the graph. Nothing of the engine's plan or machine is used; what is read is the
+graph's public structure: its nodes and the paths between them.
 """
 
 from collections.abc import Callable, Iterator
@@ -177,9 +177,10 @@ class Interpreter:
         try:
             for transform in transforms:
                 value = transform(StepContext(state=None, deps=None, inputs=value))
-        except Exception as error:  # the graph's own
-            return self.fail(error)
-        self.root.moving.append((self, target, value, run, index))
+        except ValueError as error:
+            self.fail(error)
+        else:
+            self.root.moving.append((self, target, value, run, index))
 
     # What follows from an event
 
@@ -214,8 +215,9 @@ class Interpreter:
         elif isinstance(node, Decision):
             branch = next((n for n, branch in enumerate(node.branches) if branch.accepts(value)), None)
             if branch is None:
-                return self.fail(RuntimeError('No branch matched inputs'))
-            self._send(name, value, run, index, branch)
+                self.fail(RuntimeError('No branch matched inputs'))
+            else:
+                self._send(name, value, run, index, branch)
         elif isinstance(node, Fork):
             self._fork(node, value, ForkRun(name, run, index))
         else:
@@ -252,8 +254,9 @@ class Interpreter:
 
     def _pull(self, source: Token) -> None:
         for item in source.items:
+            self._send(source.node, item, source.run, source.pulled)
             source.pulled += 1
-            return self._send(source.node, item, source.run, source.pulled - 1)
+            return
         self.tokens.remove(source)
         if not source.pulled:
             self._be_empty(self.shape.nodes[source.node], source.run)

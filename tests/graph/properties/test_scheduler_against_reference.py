@@ -1,7 +1,7 @@
 """The scheduler and the plain interpreter, side by side, on random graphs and in random orders of completion.
 
-No event loop is needed: bodies are pure functions, and which of those that run is the next one to finish is drawn. After
-each event both must have the same steps at work, and at last the same outcome.
+No event loop is needed: bodies are pure functions, and which of those that run is the next one to finish is drawn.
+After each event both must have the same steps at work, and at last the same outcome.
 `PLAIT_SEED=<number>` repeats one graph with its orders, and nothing else.
 """
 
@@ -43,7 +43,7 @@ def test_parent_forks_are_those_that_plain_search_finds(graphs):
 
 @pytest.mark.parametrize('part', range(10))
 def test_scheduler_does_what_the_interpreter_does(graphs, part):
-    """In every order of completion the scheduler has the same steps at work as the interpreter, and the same outcome."""
+    """In every order of completion the scheduler has the interpreter's steps at work, and at last its outcome."""
     counts = Counter(how for seed in list(graphs)[part::10] for how in in_some_orders(graphs[seed], seed))
 
     assert counts['long'] <= 0.03 * max(counts.total(), 100)

@@ -22,7 +22,7 @@ StateDiagramDirection: TypeAlias = Literal['TB', 'LR', 'RL', 'BT']
 
 NodeKind: TypeAlias = Literal['broadcast', 'map', 'join', 'start', 'end', 'step', 'decision', 'subgraph']
 
-_PLAIN_ID = re.compile(r'\w[\w.]*')
+_PLAIN_ID = re.compile(r'\w+')
 _ENCODED = 'id_'
 _RESERVED = frozenset({'state', 'note', 'end', 'direction', 'class', 'classDef', 'style', 'as'})
 
@@ -93,7 +93,7 @@ class MermaidGraph:
 
 
 def _node_lines(node: MermaidNode, prefix: str, edge_labels: bool) -> Iterator[str]:
-    name = _name(prefix + node.id)
+    name = prefix + _name(node.id)
     match node.kind:
         case 'start' | 'end':
             return
@@ -105,7 +105,7 @@ def _node_lines(node: MermaidNode, prefix: str, edge_labels: bool) -> Iterator[s
             yield f'state {name} <<choice>>'
         case 'subgraph' if node.inner is not None:
             yield f'state {_quoted(node.label or node.id, name)} {{'
-            yield from (f'  {line}' for line in node.inner._body(f'{prefix}{node.id}/', edge_labels))  # pyright: ignore[reportPrivateUsage] # same class
+            yield from (f'  {line}' for line in node.inner._body(f'{name}.', edge_labels))  # pyright: ignore[reportPrivateUsage] # same class
             yield '}'
         case _:
             yield from _step_lines(node, prefix, name)
@@ -126,7 +126,7 @@ def _step_lines(node: MermaidNode, prefix: str, name: str) -> Iterator[str]:
 
 
 def _end_name(node_id: str, kinds: Mapping[str, NodeKind], prefix: str) -> str:
-    return '[*]' if kinds.get(node_id) in ('start', 'end') else _name(prefix + node_id)
+    return '[*]' if kinds.get(node_id) in ('start', 'end') else prefix + _name(node_id)
 
 
 def _quoted(label: str, name: str) -> str:
@@ -135,7 +135,10 @@ def _quoted(label: str, name: str) -> str:
 
 
 def _name(node_id: str) -> str:
-    """An id that Mermaid can read: the node's own, or a word that no other id gives."""
+    """An id that Mermaid can read: the node's own, or a word that no other id gives.
+
+    Dots are left for the paths of nodes in subgraphs.
+    """
     if _PLAIN_ID.fullmatch(node_id) and node_id not in _RESERVED and not node_id.startswith(_ENCODED):
         return node_id
     return _ENCODED + ''.join(_encode(character) for character in node_id)
