@@ -603,6 +603,26 @@ def suspicious():
     return g
 
 
+def test_a_map_that_races_to_the_end_is_found():
+    """A map whose items reach the end without a join is a finding, since only the first of them counts."""
+    g = GraphBuilder(output_type=int)
+    g.add(g.edge_from(g.start_node).map(fork_id='each').to(g.end_node))
+    finding = finding_of(g)
+
+    assert (finding.code, finding.nodes) == ('repeated-end', ('each', '__end__'))
+    assert 'Put a join before the end' in finding.message
+
+
+def test_branches_that_are_joined_are_no_race():
+    """A broadcast whose branches meet in a join before the end is no finding."""
+    g = GraphBuilder(output_type=int)
+    total = g.join(reduce_sum, initial=0, node_id='total')
+    work = g.step(same, node_id='work')
+    g.add(g.edge_from(g.start_node).to(total, work), g.edge_from(work).to(total), g.edge_from(total).to(g.end_node))
+
+    assert g.build().findings == ()
+
+
 def test_findings_can_be_errors():
     """`build(findings='error')` raises all findings together."""
     with pytest.raises(GraphValidationError, match=r"(?s)'__start__'.*'give'|'give'.*'__start__'") as caught:

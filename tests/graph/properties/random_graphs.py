@@ -90,7 +90,7 @@ def split(most: int, ctx) -> list[Value]:
     """Some values for a map, none of them now and then; they have less fuel, so that loops with forks stay small."""
     value = as_value(ctx.inputs)
     fuel = max(value.fuel - 1, 0)
-    return [Value((value.number + 7 * n) % 10007, fuel) for n in range(value.number % (most + 1))]
+    return [Value((value.number + 7 * n) % 10007, fuel) for n in range((value.number % (2 * most + 1) + 1) // 2)]
 
 
 def stream(most: int, ctx):
@@ -208,16 +208,16 @@ class _Draft:
         self.row: list[Any] = [self._node(n, kind) for n, kind in enumerate(self.kinds)]
         self.lonely = set(range(1, len(self.row) - 1))
         """Nodes that nothing leads to yet."""
-        self.room = 3
+        self.room = 3 if self.depth else 5
         """How many edges may still branch: what keeps runs short."""
 
     def _kinds(self) -> list[str]:
         """What stands in the row; now and then a loop with a fork and its join in it."""
         kinds = ['start']
-        weights = {'step': 9, 'join': 8, 'decision': 4, 'loop': 3}
+        weights = {'step': 16, 'join': 7, 'decision': 4, 'loop': 3}
         if self.depth < 2:
             weights['graph'] = 2 - self.depth
-        for _ in range(self.rng.randint(1, 4 if self.depth else 7)):
+        for _ in range(self.rng.randint(1, 4) if self.depth else self.rng.randint(2, 10)):
             (kind,) = self.rng.choices(list(weights), list(weights.values()))
             kinds += ['head', 'body', 'tail', 'again'] if kind == 'loop' else [kind]
         if self.wish.settled or self.rng.random() < 0.8:
@@ -312,9 +312,9 @@ class _Draft:
         if not self.wish.settled and self.rng.random() < 0.04:
             last = len(self.row) - 1
         others = [m for m in range(n + 1, last) if self.kinds[m] not in {'body', 'tail', 'again'}]
-        if not others or self.rng.random() < 0.15:
+        if not others or self.rng.random() < 0.1:
             return last
-        return others[0] if self.rng.random() < 0.5 else self.rng.choice(others)
+        return others[0] if self.rng.random() < 0.5 else self.rng.choice(others[:4])
 
     def _lead(self, path: Any, n: int) -> Any:
         """Lead a path on: transform it, fork it, end it."""

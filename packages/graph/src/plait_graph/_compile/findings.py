@@ -202,7 +202,7 @@ def _starving_maps(layout: Layout, parents: Mapping[JoinID, ParentFork[NodeID]])
 def _repeated_ends(layout: Layout, parents: Mapping[JoinID, ParentFork[NodeID]]) -> Iterator[Finding]:
     """What a fork starts is joined again before the end."""
     for node in layout.nodes.values():
-        if isinstance(node, Fork) and EndNode.id in _before_joins(layout, node.id, parents):
+        if isinstance(node, Fork) and _ways_to_end(layout, node, parents) > 1:
             yield Finding(
                 'repeated-end',
                 (node.id, EndNode.id),
@@ -211,15 +211,25 @@ def _repeated_ends(layout: Layout, parents: Mapping[JoinID, ParentFork[NodeID]])
             )
 
 
+def _ways_to_end(layout: Layout, fork: Fork[Any, Any], parents: Mapping[JoinID, ParentFork[NodeID]]) -> int:
+    """How many tasks of a fork can reach the end; two stand for the many of a map."""
+    branches = layout.targets(fork.id)
+    ways = sum(EndNode.id in _before_joins(layout, fork.id, [branch], parents) for branch in branches)
+    return 2 * ways if fork.is_map else ways
+
+
 def _first_joins(layout: Layout, fork: NodeID, parents: Mapping[JoinID, ParentFork[NodeID]]) -> set[NodeID]:
     """The joins that are first reached from a fork, of those that end its run or a run around it."""
-    return {node_id for node_id in _before_joins(layout, fork, parents) if _ends(fork, parents.get(node_id))}
+    reached = _before_joins(layout, fork, layout.targets(fork), parents)
+    return {node_id for node_id in reached if _ends(fork, parents.get(node_id))}
 
 
-def _before_joins(layout: Layout, fork: NodeID, parents: Mapping[JoinID, ParentFork[NodeID]]) -> set[NodeID]:
-    """What can be reached from a fork up to the joins that end its run or a run around it, those included."""
+def _before_joins(
+    layout: Layout, fork: NodeID, branches: Iterable[NodeID], parents: Mapping[JoinID, ParentFork[NodeID]]
+) -> set[NodeID]:
+    """What branches of a fork can reach up to the joins that end its run or a run around it, those included."""
     seen: set[NodeID] = set()
-    pending = layout.targets(fork)
+    pending = list(branches)
     while pending:
         node_id = pending.pop()
         if node_id not in seen and node_id != fork:

@@ -1,0 +1,133 @@
+"""A run can be taken as plain data between any two events, and goes on from it as if nothing had been."""
+
+import copy
+import random
+
+import pytest
+
+from plait_graph._run.evaluator import Evaluator
+from plait_graph._run.snapshot import restore, snapshot
+from plait_graph._run.tokens import Environment
+from properties.lockstep import LONGEST, WIDEST, Side, seeds
+from properties.random_graphs import INPUTS, random_graph
+
+
+def graphs(part, *, first, count=200, parts=4, **wishes):
+    """Some random graphs whose values can all be copied."""
+    for seed in seeds(count, first=first)[part::parts]:
+        graph = random_graph(random.Random(seed), generators=False, **wishes)
+        if graph is not None:
+            yield seed, graph
+
+
+def begun(graph, seed, **options):
+    """A run that has begun."""
+    side = Side(graph, **options)
+    side.scheduler.begin(INPUTS[seed % len(INPUTS)])
+    return side
+
+
+def moments(side, rng, at_rest=lambda: None):
+    """Let a run go on, one event after the other; gives what is at work between them, and what is chosen to finish.
+
+    Calls a function also when an event is over and nothing has followed from it yet.
+    """
+    for _ in range(LONGEST):
+        tasks = side.at_work()
+        if side.scheduler.outcome is not None or len(tasks) > WIDEST:
+            return
+        chosen = rng.choice(list(tasks))
+        yield tasks, chosen
+        side.complete(side.at_work()[chosen])
+        at_rest()
+
+
+def again(graph, data):
+    """The run that a snapshot was taken of."""
+    return restore(graph.plan, data, Evaluator(), Environment(None, None))
+
+
+@pytest.mark.parametrize('watched', [False, True])
+@pytest.mark.parametrize('part', range(4))
+def test_run_that_is_restored_after_every_event_goes_the_same_way(part, watched):
+    """A run that is handed on as a snapshot after each event has the same steps at work and the same outcome."""
+    for seed, graph in graphs(part, first=70_000):
+        one, other = begun(graph, seed, watched=watched), begun(graph, seed, watched=watched)
+        for tasks, chosen in moments(one, random.Random(seed)):
+            assert list(other.at_work()) == list(tasks), f'PLAIT_SEED={seed}\n{graph}'
+            other.scheduler = again(graph, snapshot(other.scheduler))
+            other.complete(other.at_work()[chosen])
+
+        other.at_work()
+        assert other.outcome == one.outcome, f'PLAIT_SEED={seed}\n{graph}'
+
+
+@pytest.mark.parametrize('watched', [False, True])
+@pytest.mark.parametrize('part', range(4))
+def test_snapshot_of_a_restored_run_is_the_snapshot_that_it_came_from(part, watched):
+    """Nothing is lost or added on the way to data and back."""
+    for seed, graph in graphs(part, first=80_000, settled=True):
+        side = begun(graph, seed, watched=watched)
+
+        def check(graph=graph, seed=seed, side=side):
+            data = snapshot(side.scheduler)
+            assert snapshot(again(graph, data)) == data, f'PLAIT_SEED={seed}\n{graph}'
+
+        for _ in moments(side, random.Random(seed), at_rest=check):
+            check()
+
+
+@pytest.mark.parametrize('part', range(4))
+def test_counts_of_a_restored_run_are_those_of_the_run(part):
+    """What is worked out from the tokens is what had been counted as they moved."""
+    for seed, graph in graphs(part, first=90_000):
+        side = begun(graph, seed)
+        for _ in moments(side, random.Random(seed)):
+            restored = again(graph, snapshot(side.scheduler))
+            assert counted(restored) == counted(side.scheduler), f'PLAIT_SEED={seed}\n{graph}'
+
+
+def counted(scheduler):
+    """The counts of all regions that tokens at work or open joins stand in."""
+    regions = {}
+    for region in [scheduler.root, *(task.region for task in scheduler.running.values())]:
+        while region is not None:
+            in_flight = region.source.in_flight if region.source is not None else None
+            regions[region.id] = region.counts, region.present, region.threads or {}, region.held or {}, in_flight
+            region = region.parent
+    return regions
+
+
+@pytest.mark.parametrize('part', range(4))
+def test_what_a_restored_run_does_leaves_the_run_and_the_snapshot_alone(part):
+    """A snapshot shares nothing with the run that it is of, nor with the one that is made of it."""
+    for seed, graph in graphs(part, first=100_000, count=100):
+        side, rng = begun(graph, seed), random.Random(seed)
+        for _ in moments(side, rng):
+            data = snapshot(side.scheduler)
+            kept = copy.deepcopy(data)
+            elsewhere = Side(graph)
+            elsewhere.scheduler = again(graph, data)
+            for _ in moments(elsewhere, rng):
+                pass
+            assert data == kept, f'PLAIT_SEED={seed}\n{graph}'
+            assert snapshot(side.scheduler) == kept, f'PLAIT_SEED={seed}\n{graph}'
+
+
+@pytest.mark.parametrize('part', range(4))
+def test_work_that_is_queued_again_after_a_restore_leads_to_the_same_result(part):
+    """What ran when the snapshot was taken can be run once more, and a graph without races comes to the same result."""
+    for seed, graph in graphs(part, first=110_000, settled=True):
+        side, rng = begun(graph, seed), random.Random(seed)
+        snapshots = [snapshot(side.scheduler) for _ in moments(side, rng)]
+        if side.scheduler.outcome is None or not snapshots:
+            continue
+
+        elsewhere = Side(graph)
+        elsewhere.scheduler = again(graph, rng.choice(snapshots))
+        elsewhere.scheduler.requeue()
+        assert not elsewhere.scheduler.running
+        for _ in moments(elsewhere, rng):
+            pass
+
+        assert elsewhere.outcome == side.outcome, f'PLAIT_SEED={seed}\n{graph}'
