@@ -94,7 +94,7 @@ def counted(scheduler):
         while region is not None:
             in_flight = region.source.in_flight if region.source is not None else None
             regions[region.id] = region.counts, region.present, region.threads or {}, region.held or {}, in_flight
-            region = region.parent
+            region = region.parent  # noqa: PLW2901 # up to the run itself
     return regions
 
 
