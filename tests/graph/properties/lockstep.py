@@ -15,8 +15,10 @@ from plait_graph.join import Join
 from properties.random_graphs import INPUTS, work
 from properties.reference import Interpreter, Shape, Token
 
-LONGEST, WIDEST = 100, 40
+LONGEST, WIDEST = 100, 20
 """Runs with more events than this, or more steps at work, are left: searching takes long."""
+FULLEST = 60
+"""The same for values that wait at joins."""
 MOST_TIES = 100
 """How many ways of breaking ties are tried before it is said that the two do not agree."""
 
@@ -100,7 +102,7 @@ def _drive(graph, shape: Shape, rng: random.Random, ties: Ties, **options: bool)
             return True
         same(list(tasks), sorted(tokens), 'steps at work')
         same(bool(tasks), True, 'whether something is at work')
-        if len(tasks) > WIDEST:
+        if len(tasks) > WIDEST or sum(len(token.received) for token in interpreter.tokens) > FULLEST:
             return False
         chosen = rng.choice(list(tasks))
         side.complete(tasks[chosen])

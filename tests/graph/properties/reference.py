@@ -263,11 +263,12 @@ class Interpreter:
 
     def _has_place(self, source: Token) -> bool:
         """An item is in flight until no token of it is left, and no value of it waits for its turn at a join."""
-        standing = [(t, _places(t.run, t.index)) for t in self.tokens]
-        living = {places.get(source.run, -1) for t, places in standing if t is not source}
+        standing = {t: _places(t.run, t.index) for t in self.tokens}
+        living = {places.get(source.run, -1) for t, places in standing.items() if t is not source}
         for join in self.tokens:
-            others = [places for t, places in standing if t is not join]
-            living |= {c[1].get(source.run, -1) for c in join.received if self._has_to_wait(c[1], others)}
+            waiting = [places for _, places, _ in join.received if places.get(source.run, -1) not in living | {-1}]
+            others = [places for t, places in standing.items() if t is not join] if waiting else []
+            living |= {places[source.run] for places in waiting if self._has_to_wait(places, others)}
         return len({index for index in living if index >= 0}) < self.shape.nodes[source.node].limit
 
     def _has_to_wait(self, places: dict[ForkRun, int], others: list[dict[ForkRun, int]]) -> bool:

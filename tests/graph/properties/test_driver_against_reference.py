@@ -7,6 +7,7 @@ import pytest
 from plait_graph import GraphRuntimeError
 from plait_graph.events import StepFailed, StepFinished
 from properties.lockstep import (
+    WIDEST,
     all_ties,
     complete,
     first_words,
@@ -43,11 +44,11 @@ async def test_run_of_a_settled_graph_comes_to_the_result_of_any_order(part):
     """Without races, what the loop makes of the bodies' pauses changes nothing, with and without a limit on the run."""
     for seed in seeds(120, first=60_000)[part::4]:
         graph = random_graph(random.Random(seed), settled=True)
-        if graph is not None:
+        expected = None if graph is None else interpreted(graph, seed)
+        if expected is not None:
             rng = random.Random(seed)
             outcomes = [await outcome_of_run(graph, seed, rng, max_concurrency=limit) for limit in (None, 1, 3)]
-            expected = interpreted(graph, seed)
-            assert expected is None or outcomes == [expected] * 3, f'PLAIT_SEED={seed}\n{graph}'
+            assert outcomes == [expected] * 3, f'PLAIT_SEED={seed}\n{graph}'
 
 
 async def outcome_of_run(graph, seed, pauses, **options):
@@ -88,5 +89,7 @@ def interpreted(graph, seed):
     for _ in range(MOST):
         if interpreter.outcome is not None:
             return outcome_of(interpreter)
+        if len(interpreter.running()) > WIDEST:
+            break
         complete(*interpreter.running()[0])
     return None

@@ -255,6 +255,7 @@ def cancel_members(machine: Machine, region: Region, classes: int) -> None:
     for join in list((region.open or {}).values()):
         if 1 << join.node.leaving & classes:
             (region.open or {}).pop(join.node.index, None)
+            _discard_buffer(machine, join)
             machine.counts.remove(region, join.node.leaving, join.index)
 
 
