@@ -102,7 +102,7 @@ def _drive(graph, shape: Shape, rng: random.Random, ties: Ties, **options: bool)
             return True
         same(list(tasks), sorted(tokens), 'steps at work')
         same(bool(tasks), True, 'whether something is at work')
-        if len(tasks) > WIDEST or sum(len(token.received) for token in interpreter.tokens) > FULLEST:
+        if is_wide(interpreter):
             return False
         chosen = rng.choice(list(tasks))
         side.complete(tasks[chosen])
@@ -205,6 +205,11 @@ def _stack(interpreter: Interpreter, token: Token) -> list[tuple[str, object]]:
     if interpreter.outer is None:
         return stack
     return [*_stack(*interpreter.outer), (interpreter.prefix.rstrip('/'), stack[0][1]), *stack[1:]]
+
+
+def is_wide(interpreter: Interpreter) -> bool:
+    """Whether there is so much under way that searching takes long."""
+    return len(interpreter.running()) > WIDEST or sum(len(token.received) for token in interpreter.tokens) > FULLEST
 
 
 def outcome_of(interpreter: Interpreter) -> Outcome:

@@ -62,7 +62,7 @@ class Run:
 
     def finish(self, name, inputs=None):
         """Let a step finish with its inputs; which one, if there are several of the name, is said by those."""
-        found = [task for task in self.tasks if task.node.id == name and inputs in {None, task.inputs}]
+        found = [task for task in self.tasks if task.node.id == name and inputs in (None, task.inputs)]
         self.scheduler.finish(found[0], found[0].inputs)
         return self
 
@@ -217,8 +217,9 @@ def test_fork_that_runs_within_itself_keeps_its_runs_apart():
     )
     graph = case.build()
 
-    ends = ends_of(runs_in_all_orders(lambda: Run(graph, 1)))
-    assert {tuple(sorted(eval(end))) for end in ends} == {(0, 0, 1)}  # noqa: S307 # our own repr
+    outcomes = [run.outcome for run in runs_in_all_orders(lambda: Run(graph, 1)) if run.scheduler.outcome is not None]
+    assert len(outcomes) > 1
+    assert all(sorted(outcome) == [0, 0, 1] for outcome in outcomes)
 
 
 # Empty maps
@@ -365,8 +366,7 @@ def test_map_never_holds_more_items_than_its_limit(limit, order):
         return Run(graph, sources[-1])
 
     for run in runs_in_all_orders(begin):
-        join = (run.scheduler.root.open or {}).get(2)
-        folded = len(join.current) if join is not None else 0
+        folded = sum(len(join.current) for join in (run.scheduler.root.open or {}).values())
         assert sources[-1].pulled <= folded + limit or run.scheduler.outcome is not None
         assert len(run.at_work) <= limit
 

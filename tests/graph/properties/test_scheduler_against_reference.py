@@ -53,7 +53,7 @@ def test_scheduler_does_what_the_interpreter_does(graphs, part):
 @pytest.mark.parametrize('part', range(4))
 def test_watched_run_does_what_the_interpreter_does(part):
     """A run that is shown node by node, and agreed to, goes the same way if there are no races in it."""
-    for seed in seeds(1200, first=30_000)[part::4]:
+    for seed in seeds(800, first=30_000)[part::4]:
         in_some_orders(random_graph(random.Random(seed), settled=True), seed, watched=True)
 
 

@@ -11,7 +11,6 @@ from plait_graph._run.tokens import Environment
 from properties.lockstep import LONGEST, WIDEST, Side, seeds
 from properties.random_graphs import INPUTS, random_graph
 
-
 LEFT = '', ''
 """The outcome of a run that is left because it is long or wide."""
 
