@@ -197,8 +197,8 @@ def test_value_that_reaches_a_join_that_has_fired_is_dropped_and_recorded():
     assert run.finish('after').finish('slow').outcome == 101
 
 
-def test_fork_that_runs_within_itself_keeps_its_runs_apart():
-    """What the inner run of a fork brings goes to its own join, and the join of the outer run does not wait for it."""
+def within_itself():
+    """A fork that leads back to itself from one of its branches, and to a join from the other one."""
     case = Case()
     head, again, work, after = case.steps('head again work after')
     first = case.gather('first', ReduceFirstValue(), preferred_parent_fork='closest')
@@ -215,11 +215,26 @@ def test_fork_that_runs_within_itself_keeps_its_runs_apart():
         case.edge_from(after).to(everything),
         case.edge_from(everything).to(case.end_node),
     )
-    graph = case.build()
+    return case
+
+
+def test_fork_that_runs_within_itself_keeps_its_runs_apart():
+    """What wins in one run of a fork cancels nothing of a run of that fork within it."""
+    graph = within_itself().build()
 
     outcomes = [run.outcome for run in runs_in_all_orders(lambda: Run(graph, 1)) if run.scheduler.outcome is not None]
     assert len(outcomes) > 1
     assert all(sorted(outcome) == [0, 0, 1] for outcome in outcomes)
+
+
+def test_join_does_not_wait_for_a_later_run_of_its_fork():
+    """A token that has passed a fork again brings its value to the join of that run, and delays no other one."""
+    run = within_itself().begin(1)
+    run.finish('head').finish('again').finish('head', 0)
+
+    run.finish('work', 1)
+
+    assert run.at_work == ['after', 'again', 'work']
 
 
 # Empty maps

@@ -122,7 +122,7 @@ class Machine:
         """The asynchronous sources that are being read, by the region's id."""
         self.commands: list[Command] = []
         self.moves: deque[Move] = deque()
-        self.thirsty: list[Region] = []
+        self.thirsty: deque[Region] = deque()
         """Maps over plain iterables that have places for further items."""
         self.shown: deque[Shown] = deque() if watched else _NEVER_SHOWN
         """What the one who watches has not seen yet."""

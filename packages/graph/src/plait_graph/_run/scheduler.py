@@ -307,9 +307,9 @@ class Scheduler(Machine):
             elif counts.emptied:  # before joins fire: what lies around an empty subgraph has failed with it
                 self._note_empty(counts.emptied.pop())
             elif self.thirsty:
-                self._feed(self.thirsty.pop(0))
+                self._feed(self.thirsty.popleft())
             elif counts.due:
-                self._fire(counts.due.pop(0))
+                self._fire(counts.due.popleft())
             else:
                 return
 

@@ -10,6 +10,7 @@ Knows nothing of what nodes do.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -196,7 +197,7 @@ class Counts:
 
     def __init__(self, tracks_threads: bool):
         self.tracks_threads = tracks_threads
-        self.due: list[OpenJoin] = []
+        self.due: deque[OpenJoin] = deque()
         """Joins that may have nothing left to wait for."""
         self.emptied: list[Region] = []
         """Whole graphs, the run's or a subgraph's, in which no token is left."""
