@@ -58,7 +58,7 @@ def test_demo_counts_three_packages(tmp_path: Path):
     assert '3 in all' in result.stdout
     assert '(single modules)' in result.stdout
     assert 'what_is_it --> note_broken: not Python' in result.stdout
-    assert str(tmp_path / 'stdlib_census.md') in ''.join(result.stdout.split())  # long paths are wrapped
+    assert f'{tmp_path.name}/stdlib_census.md' in result.stdout  # from the root or from here, as is shorter
     picture = (tmp_path / 'stdlib_census.mmd').read_text(encoding='utf-8')
     assert f'```mermaid\n{picture}```' in (tmp_path / 'stdlib_census.md').read_text(encoding='utf-8')
 
