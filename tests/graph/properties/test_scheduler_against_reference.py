@@ -48,6 +48,7 @@ def test_scheduler_does_what_the_interpreter_does(graphs, part):
 
     assert counts['long'] <= 0.03 * max(counts.total(), 100)
     assert counts['tie'] <= 0.01 * max(counts.total(), 100)
+    assert counts['open'] <= 0.002 * max(counts.total(), 500)
 
 
 @pytest.mark.parametrize('part', range(4))
