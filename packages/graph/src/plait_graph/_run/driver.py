@@ -237,6 +237,8 @@ class Driver:
             failure = error
             self._guarded(lambda: scheduler.broken(region, failure))
         finally:
+            if self._readers is not None:
+                self._readers.pop(region.id, None)
             self._guarded(self._follow_up)
             self._end_activity()
 

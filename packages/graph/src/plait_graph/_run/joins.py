@@ -15,7 +15,6 @@ from plait_graph._compile.plan import PlanNode
 from plait_graph._run.machine import FAILED, CancelTask, Machine, Move
 from plait_graph._run.sources import close_source, want_item
 from plait_graph._run.tokens import (
-    Batch,
     Contribution,
     OpenJoin,
     Region,
@@ -245,11 +244,9 @@ def _cancel_moves(machine: Machine, outer: Region, is_lost: Callable[[Move], boo
 
 def cancel_members(machine: Machine, region: Region, classes: int) -> None:
     """Take away the tokens directly in a region that are of certain classes."""
-    for member in list(region.members or ()):
-        node = member.node
-        place = region.node.leaving if isinstance(member, Batch) else node.arriving
-        if 1 << place & classes:
-            _cancel(machine, member, place)
+    for task in list(region.members or ()):
+        if 1 << task.node.arriving & classes:
+            _cancel(machine, task)
     if region.source is not None and not region.source.exhausted and 1 << region.node.leaving & classes:
         close_source(machine, region)
     for join in list((region.open or {}).values()):
@@ -259,21 +256,14 @@ def cancel_members(machine: Machine, region: Region, classes: int) -> None:
             machine.counts.remove(region, join.node.leaving, join.index)
 
 
-def _cancel(machine: Machine, member: Task | Batch, place: int) -> None:
-    region = member.region
-    machine.leave_members(region, member)
-    if isinstance(member, Batch):
-        left = len(member.items) - member.next
-        member.next = len(member.items)
-        machine.counts.remove(region, place, -1, left)
-        return
-    machine.counts.remove(region, place, member.index)
-    if machine.running.pop(member.id, None) is not None:
-        machine.commands.append(CancelTask(member))
+def _cancel(machine: Machine, task: Task) -> None:
+    machine.leave(task)
+    if machine.running.pop(task.id, None) is not None:
+        machine.commands.append(CancelTask(task))
     else:
-        machine.cancel_waiting(member)
+        machine.cancel_waiting(task)
     if machine.listener is not None:
-        machine.listener(events.StepCancelled(member.node.id, member.task_id, member.fork_stack))
+        machine.listener(events.StepCancelled(task.node.id, task.task_id, task.fork_stack))
 
 
 def _regions(region: Region, *, without: int = -1) -> list[Region]:

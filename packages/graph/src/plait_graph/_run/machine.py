@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from plait_graph import events
 from plait_graph._compile.plan import Kind, Plan, PlanEdge, PlanNode
 from plait_graph._run.evaluator import Evaluator
-from plait_graph._run.tokens import Batch, Counts, Environment, Member, Region, Task
+from plait_graph._run.tokens import Batch, Counts, Environment, Region, Task
 from plait_graph.exceptions import GraphRuntimeError
 
 FAILED: Any = object()
@@ -164,11 +164,11 @@ class Machine:
         self.leave_members(task.region, task)
         self.counts.remove(task.region, task.node.arriving, task.index)
 
-    def join_members(self, region: Region, member: Member) -> None:
+    def join_members(self, region: Region, member: Task) -> None:
         if region.members is not None:
             region.members[member] = None
 
-    def leave_members(self, region: Region, member: Member) -> None:
+    def leave_members(self, region: Region, member: Task) -> None:
         if region.members is not None:
             region.members.pop(member, None)
 

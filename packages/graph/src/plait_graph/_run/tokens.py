@@ -121,8 +121,6 @@ class OpenJoin:
 Contribution: TypeAlias = 'tuple[tuple[tuple[bool, int], ...], int, Any, Region, int]'
 """Position below the parent fork's run, arrival, value, and the place where it came from. Sorts by position."""
 
-Member: TypeAlias = Task | Batch
-
 
 class Region:
     """One run of a fork.
@@ -137,7 +135,7 @@ class Region:
     source: Source | None = None
     closed: bool = False
     """Whether the rest of the region was cancelled."""
-    members: dict[Member, None] | None = None
+    members: dict[Task, None] | None = None
     """The tasks directly in the region, if the plan can cancel parts of a run."""
     children: dict[Region, None] | None = None
     """The regions directly in this one, if the plan can cancel parts of a run."""
