@@ -10,24 +10,44 @@ from plait_graph.id_types import ForkStack, JoinID, NodeID, TaskID
 __all__ = (
     'Emitted',
     'JoinFired',
+    'LoopBlocked',
     'RunEvent',
     'RunFinished',
     'StepCancelled',
     'StepFailed',
+    'StepFellBack',
     'StepFinished',
+    'StepReady',
+    'StepRetried',
     'StepStarted',
     'ValueDropped',
+    'ValueJoined',
 )
 
 
 @dataclass(frozen=True, slots=True)
-class StepStarted:
-    """A step began to work."""
+class StepReady:
+    """A value reached a step, which will start when its turn has come."""
 
     node_id: NodeID
     task_id: TaskID
     fork_stack: ForkStack
     inputs: Any
+    cause: TaskID | None
+    """What led here: the task of a step, or the `firing_id` of a join; nothing for the start."""
+    visit: int
+    """How many steps lie before this one on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """An attempt of a step began to work."""
+
+    node_id: NodeID
+    task_id: TaskID
+    fork_stack: ForkStack
+    inputs: Any
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +58,38 @@ class StepFinished:
     task_id: TaskID
     fork_stack: ForkStack
     output: Any
+    is_cached: bool = False
+    """Whether the value came from the step's cache, and no body ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRetried:
+    """An attempt of a step failed or took too long, and there will be another one."""
+
+    node_id: NodeID
+    task_id: TaskID
+    fork_stack: ForkStack
+    error: BaseException
+    attempt: int
+    """The attempt that failed, counted from 1."""
+    delay: float
+    """Seconds until the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFellBack:
+    """A step has no attempt left, and its inputs go to its fallback."""
+
+    node_id: NodeID
+    task_id: TaskID
+    fork_stack: ForkStack
+    error: BaseException
+    fallback_id: NodeID
 
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """A step, or a function on an edge that leaves it, raised."""
+    """A step, or a function on an edge that leaves it, raised, and nothing more was tried."""
 
     node_id: NodeID
     task_id: TaskID
@@ -50,6 +97,9 @@ class StepFailed:
     error: BaseException
     is_dropped: bool
     """Whether the task had been cancelled before, so that the error changes nothing for the run."""
+    attempt: int = 1
+    handled_by: JoinID | None = None
+    """The join that collects or ignores the failure; the run fails if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +112,28 @@ class StepCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class ValueJoined:
+    """A value reached a join that takes it."""
+
+    join_id: JoinID
+    fork_stack: ForkStack
+    """Where the value came from."""
+    value: Any
+    cause: TaskID | None
+    """The task of the step that gave it, or the `firing_id` of a join."""
+    firing_id: TaskID
+    """What the join's own value will have as its cause."""
+
+
+@dataclass(frozen=True, slots=True)
 class JoinFired:
     """A join passed its value on."""
 
     join_id: JoinID
     fork_stack: ForkStack
     output: Any
+    firing_id: TaskID = TaskID('')
+    """Names this firing where it is the cause of something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +156,18 @@ class Emitted:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopBlocked:
+    """In debug mode: a step kept the event loop from everything else."""
+
+    node_id: NodeID
+    task_id: TaskID
+    fork_stack: ForkStack
+    seconds: float
+    stack: str
+    """Where the step was, as a traceback shows it."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The run reached its end."""
 
@@ -97,6 +175,18 @@ class RunFinished:
 
 
 RunEvent: TypeAlias = (
-    StepStarted | StepFinished | StepFailed | StepCancelled | JoinFired | ValueDropped | Emitted | RunFinished
+    StepReady
+    | StepStarted
+    | StepFinished
+    | StepRetried
+    | StepFellBack
+    | StepFailed
+    | StepCancelled
+    | ValueJoined
+    | JoinFired
+    | ValueDropped
+    | Emitted
+    | LoopBlocked
+    | RunFinished
 )
 """Any event of a run."""

@@ -11,7 +11,11 @@ __all__ = (
     'GraphRuntimeError',
     'GraphSetupError',
     'GraphValidationError',
+    'JoinUnsatisfied',
+    'LoopLimitReached',
     'RunCancelled',
+    'RunTimeout',
+    'StepTimeout',
     'UnsupportedEventLoopError',
 )
 
@@ -45,6 +49,27 @@ class GraphRuntimeError(GraphError, RuntimeError):
 
 class RunCancelled(GraphRuntimeError):
     """Raised from the advance of a run on which `cancel` was called."""
+
+
+class JoinUnsatisfied(GraphRuntimeError):
+    """Raised by a join whose need can no longer be met, or was not met by its deadline.
+
+    `causes` are the failures of branches that the join collected or ignored.
+    """
+
+    causes: tuple[BaseException, ...] = ()
+
+
+class LoopLimitReached(GraphRuntimeError):
+    """Raised when a step has been reached as often as its loop guard allows, and the guard names no way out."""
+
+
+class StepTimeout(GraphRuntimeError, TimeoutError):
+    """Raised in place of a step's result when it took longer than its policy allows."""
+
+
+class RunTimeout(GraphRuntimeError, TimeoutError):
+    """Raised when the deadline of a whole run has passed."""
 
 
 class UnsupportedEventLoopError(GraphError, RuntimeError):
