@@ -39,8 +39,10 @@ from plait_graph.events import (
     JoinFired,
     RunFinished,
     StepFinished,
+    StepReady,
     StepStarted,
     ValueDropped,
+    ValueJoined,
 )
 
 
@@ -1635,7 +1637,15 @@ async def test_events_come_in_the_order_in_which_things_happen():
 
     await over_items(work).run(inputs=[1], on_event=seen.append)
 
-    assert [type(event) for event in seen] == [StepStarted, Emitted, StepFinished, JoinFired, RunFinished]
+    assert [type(event) for event in seen] == [
+        StepReady,
+        StepStarted,
+        Emitted,
+        StepFinished,
+        ValueJoined,
+        JoinFired,
+        RunFinished,
+    ]
     assert seen[-1] == RunFinished([1])
 
 
@@ -1643,8 +1653,9 @@ async def test_events_name_task_and_stack():
     """The events of one task agree in its id and fork stack, and tell its inputs and output."""
     seen = []
     await over_items(lambda ctx: -ctx.inputs).run(inputs=[5], on_event=seen.append)
-    started, finished = seen[:2]
+    ready, started, finished = seen[:3]
 
+    assert (ready.task_id, ready.fork_stack) == (started.task_id, started.fork_stack)
     assert (started.task_id, started.fork_stack) == (finished.task_id, finished.fork_stack)
     assert [level.fork_id for level in started.fork_stack] == ['__start__', 'each']
     assert (started.inputs, finished.output) == (5, -5)

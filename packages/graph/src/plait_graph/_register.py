@@ -6,11 +6,11 @@ Knows nothing of how it was said; the builder has the words and their types.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from plait_graph._compile.lower import numbered
+from plait_graph._compile.lower import destination, numbered
 from plait_graph._definition import Definition
 from plait_graph._hints import Way, step_types, ways_of_node, ways_of_step
 from plait_graph.basenode import BaseNode, End
@@ -18,7 +18,16 @@ from plait_graph.decision import Decision, DecisionBranch
 from plait_graph.exceptions import GraphBuildingError
 from plait_graph.id_types import NodeID
 from plait_graph.node import EndNode, StartNode
-from plait_graph.paths import AnyNode, EdgePath, LabelMarker, Path, PathBuilder
+from plait_graph.paths import (
+    AnyNode,
+    DestinationMarker,
+    EdgePath,
+    ExitMarker,
+    LabelMarker,
+    Path,
+    PathBuilder,
+    as_node,
+)
 from plait_graph.step import NodeStep, Step
 
 
@@ -70,6 +79,9 @@ class Register:
             if not isinstance(node, Step):
                 continue
             types[node.id] = step_types(node, self._namespace)
+            for path, target in _exits(node):
+                edges.append((node.id, path))
+                pending.extend(_insert(target, nodes))
             if isinstance(node, NodeStep):
                 routing.add(node.id)
             if node.id in sources:
@@ -80,8 +92,9 @@ class Register:
             routing.add(node.id)
             path, destinations = self.lead(node, ways)
             edges.append((node.id, path))
-            for destination in destinations:
-                pending.extend(_insert(destination, nodes))
+            for target in destinations:
+                pending.extend(_insert(target, nodes))
+        _lead_fallbacks_on(nodes, edges)
         return Definition(nodes, tuple(edges), frozenset(routing), types)
 
     def ways(self, step: Step[Any, Any, Any, Any], given: Any) -> list[Way]:
@@ -156,6 +169,48 @@ def _insert(node: AnyNode, nodes: dict[NodeID, AnyNode]) -> list[AnyNode]:
         if isinstance(each, Decision):
             pending.extend(destination for branch in each.branches for destination in branch.destinations)
     return new
+
+
+def _exits(step: Step[Any, Any, Any, Any]) -> Iterator[tuple[Path, AnyNode]]:
+    """The ways that a step's policy leads along."""
+    if step.policy is None:
+        return
+    if step.policy.fallback is not None:
+        yield _exit('fallback', step.policy.fallback)
+    if step.policy.loop_guard is not None and step.policy.loop_guard.then is not None:
+        yield _exit('guard', step.policy.loop_guard.then)
+
+
+def _exit(reason: Literal['fallback', 'guard'], destination: Any) -> tuple[Path, AnyNode]:
+    node = as_node(destination)
+    return Path((ExitMarker(reason), DestinationMarker(node.id))), node
+
+
+def _lead_fallbacks_on(nodes: Mapping[NodeID, AnyNode], edges: list[tuple[NodeID, Path]]) -> None:
+    """Let a fallback without edges of its own lead where the step leads that it stands in for.
+
+    Raises:
+        GraphBuildingError: It stands in for several that lead to different places.
+    """
+    stands_in: dict[NodeID, list[NodeID]] = {}
+    for source, path in edges:
+        if path.exit == 'fallback' and isinstance(nodes[fallback := destination(path)], Step):
+            stands_in.setdefault(fallback, []).append(source)
+    waiting = [fallback for fallback in stands_in if not _ways_on(fallback, edges)]
+    for _ in range(len(waiting)):  # one may stand in for another one
+        for fallback in waiting:
+            ways = [_ways_on(source, edges) for source in stands_in[fallback]]
+            if any(way != ways[0] for way in ways[1:]) and not _ways_on(fallback, edges):
+                raise GraphBuildingError(
+                    f'Step {fallback!r} is the fallback of {stands_in[fallback]}, which lead to different places, and '
+                    f'has no edges of its own. Add g.edge_from(...) for it.'
+                )
+            if not _ways_on(fallback, edges):
+                edges.extend((fallback, path) for path in ways[0])
+
+
+def _ways_on(node_id: NodeID, edges: Sequence[tuple[NodeID, Path]]) -> list[Path]:
+    return [path for source, path in edges if source == node_id and path.exit is None]
 
 
 def _describe(node: AnyNode) -> str:

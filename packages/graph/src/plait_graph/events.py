@@ -132,7 +132,7 @@ class JoinFired:
     join_id: JoinID
     fork_stack: ForkStack
     output: Any
-    firing_id: TaskID = TaskID('')
+    firing_id: TaskID
     """Names this firing where it is the cause of something."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable
 from types import NoneType
-from typing import Any, Generic, Literal, Never, TypeVar, cast, get_origin, overload
+from typing import Any, Generic, Literal, Never, TypeVar, Unpack, cast, get_origin, overload
 
 from plait_graph._compile.compile import Compiled, compile_definition
 from plait_graph._compile.lower import Layout
@@ -47,7 +47,9 @@ from plait_graph.paths import (
     PathBuilder,
     PathChain,
     SourceNode,
+    as_node,
 )
+from plait_graph.policies import JoinPolicy, StepOptions, StepPolicy, Worker, step_policy
 from plait_graph.step import NodeStep, Step, StepContext, StepKind
 from plait_graph.util import TypeExpression, TypeOrTypeExpression, get_callable_name, unpack_type_expression
 
@@ -193,6 +195,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         node_id: str | None = None,
         label: str | None = None,
         abandon: bool = False,
+        worker: Worker | None = None,
+        **policy: Unpack[StepOptions],
     ) -> Step[State, Deps, Source, Item]: ...
     @overload
     def step(
@@ -202,10 +206,19 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         node_id: str | None = None,
         label: str | None = None,
         abandon: bool = False,
+        worker: Worker | None = None,
+        **policy: Unpack[StepOptions],
     ) -> Step[State, Deps, Source, Item]: ...
     @overload
     def step(
-        self, call: None = None, *, node_id: str | None = None, label: str | None = None, abandon: bool = False
+        self,
+        call: None = None,
+        *,
+        node_id: str | None = None,
+        label: str | None = None,
+        abandon: bool = False,
+        worker: Worker | None = None,
+        **policy: Unpack[StepOptions],
     ) -> _StepDecorator[State, Deps]: ...
     def step(
         self,
@@ -214,6 +227,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         node_id: str | None = None,
         label: str | None = None,
         abandon: bool = False,
+        worker: Worker | None = None,
+        **policy: Unpack[StepOptions],
     ) -> Step[State, Deps, Any, Any] | _StepDecorator[State, Deps]:
         """Make a step of a function; also a decorator, with or without parentheses.
 
@@ -225,13 +240,23 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             node_id: The id of the node; the name of the function if not given.
             label: A text for the picture.
             abandon: Whether a cancelled run leaves the function's thread behind instead of waiting for it.
+            worker: Where a plain function runs: in a `'thread'`, or in a `'process'`, which is killed when its time is
+                up or it is cancelled. What crosses to a process must be picklable.
+            policy: `retry`, `timeout`, `idle_timeout`, `fallback`, `cache`, `limit`, `max_concurrency` and
+                `loop_guard`: see `StepPolicy`.
 
         Raises:
-            GraphSetupError: It cannot be called, or is an async generator.
+            GraphSetupError: It cannot be called, is an async generator, or a policy makes no sense.
         """
         if call is None:
-            return _StepDecorator(self, node_id, label, abandon)
-        return self._step(call, node_id, label, None, abandon)
+            return _StepDecorator(self, node_id, label, abandon, worker, policy)
+        id = node_id or get_callable_name(call)
+        if abandon and worker == 'process':
+            raise GraphSetupError(
+                f"Step {id!r} has abandon=True and worker='process'. A process is killed, not left behind: give one."
+            )
+        kind: StepKind | None = 'process' if worker == 'process' else None
+        return self._step(call, id, label, kind, abandon, _checked_policy(id, policy))
 
     @overload
     def stream(
@@ -264,19 +289,18 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         """
         if call is None:
             return _StreamDecorator(self, node_id, label)
-        return self._step(call, node_id, label, 'stream', False)
+        return self._step(call, node_id or get_callable_name(call), label, 'stream')
 
     def _step(
         self,
         call: Callable[[StepContext[State, Deps, Any]], Any],
-        node_id: str | None,
+        id: str,
         label: str | None,
         kind: StepKind | None,
-        abandon: bool,
+        abandon: bool = False,
+        policy: StepPolicy | None = None,
     ) -> Step[State, Deps, Any, Any]:
-        step: Step[State, Deps, Any, Any] = Step(
-            node_id or get_callable_name(call), call, label=label, kind=kind, abandon=abandon
-        )
+        step: Step[State, Deps, Any, Any] = Step(id, call, label=label, kind=kind, abandon=abandon, policy=policy)
         self._register.claim(step.id)
         return step
 
@@ -290,6 +314,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         parent_fork_id: str | None = None,
         preferred_parent_fork: Preference = 'farthest',
         order: Order | None = None,
+        policy: JoinPolicy | None = None,
     ) -> Join[State, Deps, Source, Item]: ...
     @overload
     def join(
@@ -301,6 +326,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         parent_fork_id: str | None = None,
         preferred_parent_fork: Preference = 'farthest',
         order: Order | None = None,
+        policy: JoinPolicy | None = None,
     ) -> Join[State, Deps, Source, Item]: ...
     @overload
     def join(
@@ -312,6 +338,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         parent_fork_id: str | None = None,
         preferred_parent_fork: Preference = 'farthest',
         order: Order | None = None,
+        policy: JoinPolicy | None = None,
     ) -> Join[State, Deps, Source, Item]: ...
     @overload
     def join(
@@ -323,6 +350,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         parent_fork_id: str | None = None,
         preferred_parent_fork: Preference = 'farthest',
         order: Order | None = None,
+        policy: JoinPolicy | None = None,
     ) -> Join[State, Deps, Source, Item]: ...
     def join(
         self,
@@ -334,6 +362,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         parent_fork_id: str | None = None,
         preferred_parent_fork: Preference = 'farthest',
         order: Order | None = None,
+        policy: JoinPolicy | None = None,
     ) -> Join[State, Deps, Any, Any]:
         """Make a join that folds values with a reducer.
 
@@ -349,10 +378,12 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             preferred_parent_fork: Which fork is the parent if several could be.
             order: `'input'` folds values by the position of their item or branch, `'completion'` as they come. By
                 default in input order, except for `reduce_sum`, `reduce_null` and reducers that take a context.
+            policy: What the join needs, by when, and what it does about the rest and about failures; without it, it
+                waits for all, and a failure is that of the run.
 
         Raises:
-            GraphSetupError: The reducer takes a wrong number of arguments, there is no initial value, or `initial`
-                could be changed in place.
+            GraphSetupError: The reducer takes a wrong number of arguments, there is no initial value, `initial` could
+                be changed in place, or the policy does not fit the reducer.
         """
         id = node_id or self._register.generate(get_callable_name(reducer))
         self._register.claim(id)
@@ -367,6 +398,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             parent_fork_id=parent_fork_id,
             preferred_parent_fork=preferred_parent_fork,
             order=order,
+            policy=policy,
         )
 
     def decision(self, *, note: str | None = None, node_id: str | None = None) -> Decision[State, Deps, Never]:
@@ -539,7 +571,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         Args:
             validate_graph_structure: Whether the structure is checked.
             findings: Whether what looks wrong is warned of or raised; without it, it is only kept in `graph.findings`.
-            skip: Names of checks of the structure to leave out: `no-start`, `no-end`, `dead-end`, `unreachable`.
+            skip: Names of checks of the structure to leave out: `no-start`, `no-end`, `dead-end`, `unreachable`,
+                `fallback-cycle`.
 
         Raises:
             GraphValidationError: The structure has faults, or there are findings and they are to be errors. All are
@@ -579,12 +612,21 @@ class _StepDecorator(Generic[State, Deps]):
     """`@g.step(...)`, waiting for its function."""
 
     def __init__(
-        self, builder: GraphBuilder[State, Deps, Any, Any], node_id: str | None, label: str | None, abandon: bool
+        self,
+        builder: GraphBuilder[State, Deps, Any, Any],
+        node_id: str | None,
+        label: str | None,
+        abandon: bool,
+        worker: Worker | None,
+        policy: StepOptions,
     ):
         self._builder = builder
         self._node_id = node_id
         self._label = label
         self._abandon = abandon
+        self._worker: Worker | None = worker
+        self._policy = policy
+        _checked_policy(node_id or 'given to @g.step', policy)  # complain at once, not where the function ends
 
     @overload
     def __call__(
@@ -595,7 +637,14 @@ class _StepDecorator(Generic[State, Deps]):
         self, call: Callable[[StepContext[State, Deps, Source]], Item], /
     ) -> Step[State, Deps, Source, Item]: ...
     def __call__(self, call: Callable[[StepContext[State, Deps, Any]], Any], /) -> Step[State, Deps, Any, Any]:
-        return self._builder.step(call, node_id=self._node_id, label=self._label, abandon=self._abandon)
+        return self._builder.step(
+            call,
+            node_id=self._node_id,
+            label=self._label,
+            abandon=self._abandon,
+            worker=self._worker,
+            **self._policy,
+        )
 
 
 class _StreamDecorator(Generic[State, Deps]):
@@ -610,6 +659,19 @@ class _StreamDecorator(Generic[State, Deps]):
         self, call: Callable[[StepContext[State, Deps, Source]], AsyncIterable[Item]], /
     ) -> Step[State, Deps, Source, AsyncIterable[Item]]:
         return self._builder.stream(call, node_id=self._node_id, label=self._label)
+
+
+def _checked_policy(id: str, options: StepOptions) -> StepPolicy | None:
+    """The policy that a step's keywords say; the nodes that it names are nodes.
+
+    Raises:
+        GraphSetupError: Something in it makes no sense.
+    """
+    policy = step_policy(id, options)
+    for node in (policy.fallback, policy.loop_guard.then if policy.loop_guard else None) if policy else ():
+        if node is not None:
+            as_node(node)
+    return policy
 
 
 def _as_source(node: Any) -> AnyNode:

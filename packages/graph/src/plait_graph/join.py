@@ -25,10 +25,12 @@ from plait_graph._typevars import (
 )
 from plait_graph.basenode import BaseNode, End, GraphRunContext
 from plait_graph.exceptions import GraphRuntimeError, GraphSetupError
-from plait_graph.id_types import ForkID, JoinID
+from plait_graph.id_types import ForkID, ForkStack, JoinID, NodeID
+from plait_graph.policies import JoinPolicy
 from plait_graph.util import get_callable_name
 
 __all__ = (
+    'BranchFailure',
     'ContextReducerFunction',
     'Join',
     'JoinNode',
@@ -160,6 +162,7 @@ class Join(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         'initial_factory',
         'order',
         'parent_fork_id',
+        'policy',
         'preferred_parent_fork',
         'reducer',
         'takes_context',
@@ -174,6 +177,7 @@ class Join(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         parent_fork_id: str | None = None,
         preferred_parent_fork: Preference = 'farthest',
         order: Order | None = None,
+        policy: JoinPolicy | None = None,
     ):
         self.id = JoinID(id)
         self.reducer = reducer
@@ -182,6 +186,7 @@ class Join(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         self.preferred_parent_fork: Preference = preferred_parent_fork
         self.takes_context = _takes_context(id, reducer)
         self.order: Order = order or _default_order(reducer, self.takes_context)
+        self.policy = None if policy == JoinPolicy() else _checked(id, reducer, policy)
 
     def reduce(self, ctx: ReducerContext[Any, Any], current: Any, value: Any) -> Any:
         """Fold one value, with the context if the reducer takes one."""
@@ -207,6 +212,35 @@ def constant_factory(initial: Any, join_id: str) -> Callable[[], Any]:
             f'Give a factory instead: initial_factory={type(cast(object, initial)).__name__}'
         )
     return lambda: initial
+
+
+def _checked(id: str, reducer: Any, policy: Any) -> JoinPolicy | None:
+    """A policy that agrees with the reducer.
+
+    Raises:
+        GraphSetupError: It does not, or is none.
+    """
+    if policy is None:
+        return None
+    if not isinstance(policy, JoinPolicy):
+        raise GraphSetupError(f'Join {id!r} has policy={policy!r}, which is none. Give a JoinPolicy(need=..., ...).')
+    if isinstance(reducer, ReduceFirstValue) and policy.need not in ('all', 1):
+        raise GraphSetupError(
+            f'Join {id!r} takes the first value (ReduceFirstValue) and needs {policy.describe()[0]}. '
+            f'Use another reducer, or leave need= out.'
+        )
+    return policy
+
+
+@dataclass(frozen=True, slots=True)
+class BranchFailure:
+    """What a join that collects failures hands to its reducer in the place of a branch's value."""
+
+    error: BaseException
+    node_id: NodeID
+    """The node that failed."""
+    fork_stack: ForkStack
+    """Where it stood: the items and branches that were lost."""
 
 
 def _takes_context(id: str, reducer: Any) -> bool:

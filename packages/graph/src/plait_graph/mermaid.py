@@ -13,6 +13,7 @@ from plait_graph.id_types import NodeID
 from plait_graph.join import Join
 from plait_graph.node import EndNode, Fork, StartNode
 from plait_graph.paths import AnyNode, DestinationMarker, LabelMarker, Path
+from plait_graph.policies import JoinPolicy, StepPolicy
 from plait_graph.step import Step, SubgraphStep
 
 __all__ = 'MermaidEdge', 'MermaidGraph', 'MermaidNode', 'StateDiagramDirection', 'build_mermaid_graph'
@@ -201,9 +202,15 @@ def _destination(path: Path) -> NodeID:
 
 
 def _label(path: Path) -> str | None:
-    """The last label on the way."""
+    """The last label on the way, or why a step's policy leads along it."""
+    if path.exit is not None:
+        return 'on failure' if path.exit == 'fallback' else 'when reached too often'
     labels = [item.label for item in path.items if isinstance(item, LabelMarker)]
     return labels[-1] if labels else None
+
+
+def _words(policy: JoinPolicy | StepPolicy | None) -> str | None:
+    return '\n'.join(policy.describe()) or None if policy is not None else None
 
 
 def _draw(node_id: NodeID, node: Any) -> MermaidNode:
@@ -215,13 +222,13 @@ def _draw(node_id: NodeID, node: Any) -> MermaidNode:
         case Fork():
             return MermaidNode(node_id, 'map' if node.is_map else 'broadcast')
         case Join():
-            return MermaidNode(node_id, 'join')
+            return MermaidNode(node_id, 'join', note=_words(node.policy))
         case Decision():
             return MermaidNode(node_id, 'decision', note=node.note)
         case SubgraphStep():
             layout = node.graph.layout
             return MermaidNode(node_id, 'subgraph', node.label, inner=build_mermaid_graph(layout.nodes, layout.edges))
         case Step():
-            return MermaidNode(node_id, 'step', node.label)
+            return MermaidNode(node_id, 'step', node.label, _words(node.policy))
         case _:
             raise TypeError(f'{node!r} is not a node that can be drawn')

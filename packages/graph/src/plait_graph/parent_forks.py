@@ -124,7 +124,9 @@ class ParentForkFinder(Generic[T]):
 
 
 def assign_parent_forks(
-    finder: ParentForkFinder[T], wishes: Mapping[T, tuple[T | None, bool]]
+    finder: ParentForkFinder[T],
+    wishes: Mapping[T, tuple[T | None, bool]],
+    needing_branches: Collection[T] = (),
 ) -> tuple[dict[T, ParentFork[T]], dict[T, str]]:
     """Give each join of a graph its parent fork.
 
@@ -134,11 +136,14 @@ def assign_parent_forks(
     Args:
         finder: The graph.
         wishes: For each join the fork that was asked for by name, if any, and whether the closest one is preferred.
+        needing_branches: The joins that cannot belong to a start, because they count the branches of their fork.
 
     Returns:
             The parent of each join that has one, and for each other join the reason why it has none.
     """
     candidates = {join: finder.candidates(join) for join in wishes}
+    for join in needing_branches:
+        candidates[join] = [fork for fork in candidates[join] if fork not in finder.start_ids]
     chosen: dict[T, ParentFork[T]] = {}
     refused: dict[T, str] = {}
     order = [node for node in _postorder(finder) if node in wishes]
@@ -151,7 +156,7 @@ def assign_parent_forks(
             refused.pop(join, None)
             chosen.pop(join, None)
             if fork is None:
-                refused[join] = reason
+                refused[join] = reason if join not in needing_branches else f'{reason} whose branches it can count'
             else:
                 chosen[join] = finder.parent_fork(join, fork)
         if before == {join: parent.fork_id for join, parent in chosen.items()}:

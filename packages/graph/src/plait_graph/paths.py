@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, Union, cast, get_origin, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, TypeVar, Union, cast, get_origin, overload
 
 from plait_graph._typevars import Deps, DepsIn, Input, Item, Output, OutputOut, State, StateIn
 from plait_graph.basenode import BaseNode
@@ -26,6 +26,7 @@ __all__ = (
     'DestinationMarker',
     'EdgePath',
     'EdgePathBuilder',
+    'ExitMarker',
     'LabelMarker',
     'MapMarker',
     'Path',
@@ -105,7 +106,14 @@ class DestinationMarker:
     destination_id: NodeID
 
 
-PathItem: TypeAlias = TransformMarker | MapMarker | BroadcastMarker | LabelMarker | DestinationMarker
+@dataclass(frozen=True, slots=True)
+class ExitMarker:
+    """The path is taken only if a step's policy says so, and carries what the step was given."""
+
+    reason: Literal['fallback', 'guard']
+
+
+PathItem: TypeAlias = TransformMarker | MapMarker | BroadcastMarker | LabelMarker | ExitMarker | DestinationMarker
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,11 @@ class Path:
         """The last fork on the path, if there is one."""
         forks = [item for item in self.items if isinstance(item, BroadcastMarker | MapMarker)]
         return forks[-1] if forks else None
+
+    @property
+    def exit(self) -> Literal['fallback', 'guard'] | None:
+        """Why the path is taken instead of the others, if it is one that a step's policy leads along."""
+        return next((item.reason for item in self.items if isinstance(item, ExitMarker)), None)
 
     @property
     def next_path(self) -> Path:

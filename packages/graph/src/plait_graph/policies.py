@@ -52,7 +52,8 @@ def seconds_of(duration: Duration, what: str) -> float:
 class Share:
     """A part of the branches or items of a fork, such as `Share(0.5)`.
 
-    It refers to the branches of a broadcast, or to the items of a map once its source is exhausted.
+    It refers to the branches of the join's parent fork if that is a broadcast, and to its items if it is a map, once
+    the source is exhausted. So the parent is never the start, but by default the farthest fork behind it.
 
     Raises:
         GraphSetupError: It is not above 0 and at most 1.
@@ -125,18 +126,20 @@ class JoinPolicy:
         """Whether the join may go on while something could still bring a value."""
         return self.need != 'all' or self.deadline is not None
 
+    @property
+    def need_in_words(self) -> str:
+        """What the join waits for, as a message says it."""
+        match self.need:
+            case 'all' | 'arrived':
+                return {'all': 'all', 'arrived': 'whatever has come'}[self.need]
+            case Share(part=part):
+                return f'{part:.0%} of the branches'
+            case count:
+                return f'any {count}'
+
     def describe(self) -> list[str]:
         """What differs from a join that waits for all, in words for the picture."""
-        words: list[str] = []
-        match self.need:
-            case 'all':
-                pass
-            case 'arrived':
-                words.append('whatever has come')
-            case Share(part=part):
-                words.append(f'{part:.0%} of the branches')
-            case count:
-                words.append(f'any {count}')
+        words = [] if self.need == 'all' else [self.need_in_words]
         if self.seconds is not None:
             words.append(f'within {_show_seconds(self.seconds)}')
         if self.rest == 'keep':

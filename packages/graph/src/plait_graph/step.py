@@ -27,6 +27,7 @@ from plait_graph._typevars import (
 from plait_graph.basenode import BaseNode, End, GraphRunContext
 from plait_graph.exceptions import GraphRuntimeError, GraphSetupError
 from plait_graph.id_types import NodeID, TaskID
+from plait_graph.policies import StepPolicy
 
 __all__ = 'AnyStep', 'NodeStep', 'Step', 'StepContext', 'StepFunction', 'StepNode', 'StreamFunction'
 
@@ -37,6 +38,7 @@ class RunInfo(Protocol):
     def node_id_of(self, task: Any, /) -> NodeID: ...
     def task_id_of(self, task: Any, /) -> TaskID: ...
     def attempt_of(self, task: Any, /) -> int: ...
+    def failure_of(self, task: Any, /) -> BaseException | None: ...
     def idempotency_key_of(self, task: Any, /) -> str: ...
     def emit_from(self, task: Any, event: object, /) -> None: ...
 
@@ -86,6 +88,11 @@ class StepContext(Generic[StateOut, DepsOut, InputOut]):
     def attempt(self) -> int:
         """Which attempt of the task this is, counted from 1."""
         return self._require_run('attempt').attempt_of(self._task)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why this attempt is made: what the one before raised, or the step that this one is the fallback of."""
+        return self._require_run('failure').failure_of(self._task)
 
     @property
     def idempotency_key(self) -> str:
@@ -138,7 +145,7 @@ StepFunction: TypeAlias = Callable[[StepContext[State, Deps, Input]], Awaitable[
 StreamFunction: TypeAlias = Callable[[StepContext[State, Deps, Input]], AsyncIterable[Output]]
 """A step that produces items while a map already works on them."""
 
-StepKind: TypeAlias = Literal['async', 'sync', 'stream']
+StepKind: TypeAlias = Literal['async', 'sync', 'stream', 'process']
 
 
 class Step(Generic[StateIn, DepsIn, InputIn, OutputOut]):
@@ -151,7 +158,7 @@ class Step(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         GraphSetupError: The callable is none, or is an async generator that was not given to `stream`.
     """
 
-    __slots__ = 'abandon', 'call', 'id', 'kind', 'label'
+    __slots__ = 'abandon', 'call', 'id', 'kind', 'label', 'policy'
 
     def __init__(
         self,
@@ -161,12 +168,16 @@ class Step(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         label: str | None = None,
         kind: StepKind | None = None,
         abandon: bool = False,
+        policy: StepPolicy | None = None,
     ):
         self.id = NodeID(id)
         self.call = call
         self.kind: StepKind = _kind_of(id, call, kind)
         self.label = label
         self.abandon = abandon
+        self.policy = policy
+        if policy is not None:
+            _check_policy(self, policy)
 
     def as_node(self, inputs: Any = None) -> StepNode[Any, Any]:
         """This step with its inputs, for a class node to return."""
@@ -193,14 +204,31 @@ def _kind_of(id: str, call: Any, wanted: StepKind | None) -> StepKind:
             f'Stream {id!r} is made from a coroutine function, which gives one value and not items. '
             f'Let it `yield` its items, or use `@g.step`.'
         )
-    if wanted is not None:
+    if wanted == 'stream':
         return wanted
     if inspect.isasyncgenfunction(function):
         raise GraphSetupError(
             f'Step {id!r} is an async generator, which gives items and not one value. '
             f'Use `@g.stream` to let its items flow into a map, or return one value.'
         )
-    return 'async' if inspect.iscoroutinefunction(function) else 'sync'
+    return wanted or ('async' if inspect.iscoroutinefunction(function) else 'sync')
+
+
+def _check_policy(step: Step[Any, Any, Any, Any], policy: StepPolicy) -> None:
+    """Refuse what cannot be done with a step of this kind."""
+    times = [name for name in ('timeout', 'idle_timeout') if getattr(policy, name) is not None]
+    if times and step.kind == 'sync' and not step.abandon:
+        raise GraphSetupError(
+            f'Step {step.id!r} has a {times[0]} and runs in a thread, which nothing can stop. Let it run in a process '
+            f"(worker='process'), leave the thread behind when the time is up (abandon=True), or make it async."
+        )
+    if policy.idle_timeout is not None and step.kind == 'process':
+        raise GraphSetupError(
+            f'Step {step.id!r} has an idle_timeout and runs in a process, whose events come when it has ended. '
+            f'Give timeout= instead.'
+        )
+    if isinstance(policy.fallback, Step) and policy.fallback.id == step.id:
+        raise GraphSetupError(f'Step {step.id!r} is its own fallback. Name another step, or use retry=.')
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
-from plait_graph._compile.lower import Layout
+from plait_graph._compile.lower import Layout, destination
 from plait_graph.exceptions import GraphBuildingError, GraphValidationError
 from plait_graph.id_types import NodeID
 from plait_graph.join import Join
@@ -45,7 +45,7 @@ def dead_end(layout: Layout) -> Iterator[str]:
     ids = [
         node_id
         for node_id, node in layout.nodes.items()
-        if not layout.edges.get(node_id) and not isinstance(node, EndNode | StartNode)
+        if not layout.leads_on(node_id) and not isinstance(node, EndNode | StartNode)
     ]
     if ids:
         yield (
@@ -67,11 +67,28 @@ def unreachable(layout: Layout) -> Iterator[str]:
         )
 
 
+def fallback_cycle(layout: Layout) -> Iterator[str]:
+    """No fallback leads back to the step that it stands in for."""
+    following: dict[NodeID, NodeID] = {}
+    for node_id, paths in layout.edges.items():
+        following.update((node_id, destination(path)) for path in paths if path.exit == 'fallback')
+    for node_id in following:
+        chain = [node_id]
+        while (after := following.get(chain[-1])) is not None and after not in chain:
+            chain.append(after)
+        if following.get(chain[-1]) == node_id and node_id == min(chain):
+            yield (
+                f'The fallbacks {" -> ".join(map(repr, [*chain, node_id]))} lead in a circle, and would never end if '
+                f'all of them fail. Let the last one have no fallback.'
+            )
+
+
 _CHECKS: dict[str, Callable[[Layout], Iterator[str]]] = {
     'no-start': no_start,
     'no-end': no_end,
     'dead-end': dead_end,
     'unreachable': unreachable,
+    'fallback-cycle': fallback_cycle,
 }
 
 

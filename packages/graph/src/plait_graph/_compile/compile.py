@@ -15,6 +15,7 @@ from plait_graph.id_types import JoinID, NodeID
 from plait_graph.join import Join
 from plait_graph.node import Fork, StartNode
 from plait_graph.parent_forks import ParentFork, ParentForkFinder, assign_parent_forks
+from plait_graph.policies import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +80,5 @@ def _parents(
         edges={node_id: layout.targets(node_id) for node_id in layout.nodes},
     )
     wishes = {join.id: (join.parent_fork_id, join.preferred_parent_fork == 'closest') for join in joins.values()}
-    return assign_parent_forks(finder, wishes)
+    counting = [join.id for join in joins.values() if join.policy is not None and isinstance(join.policy.need, Share)]
+    return assign_parent_forks(finder, wishes, counting)

@@ -73,7 +73,7 @@ def _flows(layout: Layout, definition: Definition) -> Iterator[_Flow]:
         for path, type_ in _leaving(layout, source, given):
             target = layout.nodes[destination(path)]
             key = (source, destination(path), repr(type_))
-            if key in seen or type_ is UNKNOWN or _is_transformed(path):
+            if key in seen or type_ is UNKNOWN or _is_transformed(path) or path.exit is not None:
                 continue
             seen.add(key)
             yield _Flow(source, target, type_)

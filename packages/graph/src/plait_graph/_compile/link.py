@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from plait_graph.join import Join
 from plait_graph.node import EndNode, Fork, StartNode
 from plait_graph.parent_forks import ParentFork
 from plait_graph.paths import Path, TransformMarker
+from plait_graph.policies import JoinPolicy, StepPolicy
 from plait_graph.step import Step, SubgraphStep
 
 
@@ -42,13 +43,15 @@ def link(structure: Structure) -> Plan:
     _number(_by_rank(nodes, _reached_joins(nodes)))
     reached = _reached_joins(nodes)
     classes = _classes(nodes, reached)
-    plan_nodes = tuple(_finish(node, nodes, reached, classes) for node in nodes)
+    whole = _Whole(nodes, reached, classes, _joins_by_parent(nodes), any(_needs_threads(node) for node in nodes))
+    plan_nodes = tuple(_finish(node, whole) for node in nodes)
     return Plan(
         nodes=plan_nodes,
         by_id=drafts.by_id,
         by_path={node.id: node.index for node in plan_nodes},
         tracks_members=any(_can_cancel(node, nodes) for node in nodes),
-        tracks_threads=any(node.kind is Kind.MAP and node.node.limit is not None for node in nodes),
+        tracks_threads=whole.tracks_threads,
+        catches=any(node.needs is not None and _may_take_failures(node.needs) for node in plan_nodes),
     )
 
 
@@ -60,11 +63,19 @@ class _Draft:
     node: Any
     scope: int
     edges: list[PlanEdge] = field(default_factory=list[PlanEdge])
+    fallback: PlanEdge | None = None
+    guard: PlanEdge | None = None
     routes: bool = False
     partner: int = -1
     parent: int = -1
     ordinal: int = -1
     on_empty: int = -1
+
+    @property
+    def targets(self) -> list[int]:
+        """All that the node can lead to."""
+        ways = (*self.edges, self.fallback, self.guard)
+        return [way.target for way in ways if way is not None]
 
 
 class _Drafts:
@@ -85,7 +96,10 @@ class _Drafts:
             draft = self._append(NodeID(prefix + node_id), kind, node, scope, name=node_id)
             draft.routes = node_id in structure.routing
         for node_id, paths in layout.edges.items():
-            self.nodes[self.by_id[scope, node_id]].edges = self._edges(paths, scope)
+            draft = self.nodes[self.by_id[scope, node_id]]
+            draft.edges = [self._edge(path, scope) for path in paths if path.exit is None]
+            exits = {path.exit: self._edge(path, scope) for path in paths}
+            draft.fallback, draft.guard = exits.get('fallback'), exits.get('guard')
         for join_id, parent in structure.parents.items():
             self.nodes[self.by_id[scope, join_id]].parent = self.by_id[scope, parent.fork_id]
         for node_id, node in layout.nodes.items():
@@ -106,14 +120,9 @@ class _Drafts:
         self.by_id[scope, name] = draft.index
         return draft
 
-    def _edges(self, paths: Sequence[Path], scope: int) -> list[PlanEdge]:
-        return [
-            PlanEdge(
-                self.by_id[scope, destination(path)],
-                tuple(item.transform for item in path.items if isinstance(item, TransformMarker)),
-            )
-            for path in paths
-        ]
+    def _edge(self, path: Path, scope: int) -> PlanEdge:
+        transforms = tuple(item.transform for item in path.items if isinstance(item, TransformMarker))
+        return PlanEdge(self.by_id[scope, destination(path)], transforms)
 
 
 def _kind(node: object) -> Kind:
@@ -170,8 +179,8 @@ def _reached_joins(nodes: list[_Draft]) -> _Reached:
     for node in nodes:
         if node.parent >= 0:
             ended[node.parent] |= own[node.index]
-        for edge in node.edges:
-            sources[edge.target].append(node.index)
+        for target in node.targets:
+            sources[target].append(node.index)
     arriving, leaving = list(own), [0] * len(nodes)
     pending = [node.index for node in nodes if own[node.index]]
     while pending:
@@ -203,17 +212,38 @@ def _classes(nodes: list[_Draft], reached: _Reached) -> dict[int, int]:
 
 def _is_on_cycle(node: _Draft, nodes: list[_Draft]) -> bool:
     seen: set[int] = set()
-    pending = [edge.target for edge in node.edges]
+    pending = list(node.targets)
     while pending:
         index = pending.pop()
         if index not in seen:
             seen.add(index)
-            pending.extend(edge.target for edge in nodes[index].edges)
+            pending.extend(nodes[index].targets)
     return node.index in seen
 
 
-def _finish(draft: _Draft, nodes: list[_Draft], reached: _Reached, classes: Mapping[int, int]) -> PlanNode:
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """What is known of all nodes together."""
+
+    nodes: list[_Draft]
+    reached: _Reached
+    classes: Mapping[int, int]
+    joins: Mapping[int, tuple[int, ...]]
+    """For each fork the joins that belong to it, each behind those that feed it."""
+    tracks_threads: bool
+
+
+def _joins_by_parent(nodes: list[_Draft]) -> dict[int, tuple[int, ...]]:
+    found: dict[int, tuple[int, ...]] = {}
+    for node in sorted((node for node in nodes if node.kind is Kind.JOIN), key=lambda node: node.ordinal):
+        found[node.parent] = (*found.get(node.parent, ()), node.index)
+    return found
+
+
+def _finish(draft: _Draft, whole: _Whole) -> PlanNode:
+    nodes, reached, classes = whole.nodes, whole.reached, whole.classes
     is_plain = _is_plain(draft, nodes)
+    own = whole.joins.get(draft.index, ())
     is_straight = is_plain and reached.arriving[draft.index] == reached.arriving[draft.edges[0].target]
     node = PlanNode(
         index=draft.index,
@@ -230,12 +260,25 @@ def _finish(draft: _Draft, nodes: list[_Draft], reached: _Reached, classes: Mapp
         straight=draft.edges[0].target if is_straight else -1,
         outward=_outward(draft, nodes, reached, classes),
         partner=draft.partner,
+        policy=_policy_of(draft),
+        fallback=draft.fallback,
+        guard=draft.guard,
+        joins=own,
+        timed=tuple(index for index in own if _has_deadline(nodes[index])),
     )
     if draft.kind is Kind.JOIN:
         bit = 1 << draft.ordinal
         blocking = sum(1 << number for joins, number in classes.items() if joins & bit)
         ordered = draft.node.order == 'input'
-        return replace(node, parent=draft.parent, ordinal=draft.ordinal, blocking=blocking, is_ordered=ordered)
+        return replace(
+            node,
+            parent=draft.parent,
+            ordinal=draft.ordinal,
+            blocking=blocking,
+            is_ordered=ordered,
+            needs=draft.node.policy,
+            folds_in_turn=whole.tracks_threads and ordered and not _fires_early(draft),
+        )
     if draft.kind is Kind.MAP:
         return replace(node, on_empty=_join_for_empty_map(draft, nodes, reached))
     return node
@@ -254,7 +297,24 @@ def _outward(
 def _is_plain(draft: _Draft, nodes: list[_Draft]) -> bool:
     if draft.routes or len(draft.edges) != 1 or draft.edges[0].transforms:
         return False
-    return nodes[draft.edges[0].target].kind is Kind.STEP
+    target = nodes[draft.edges[0].target]
+    return target.kind is Kind.STEP and _policy_of(target) is None
+
+
+def _policy_of(draft: _Draft) -> StepPolicy | None:
+    return draft.node.policy if draft.kind is Kind.STEP else None
+
+
+def _may_take_failures(needs: JoinPolicy) -> bool:
+    return needs.failures != 'raise' or needs.rest == 'keep'
+
+
+def _fires_early(draft: _Draft) -> bool:
+    return draft.node.policy is not None and draft.node.policy.fires_early
+
+
+def _has_deadline(draft: _Draft) -> bool:
+    return draft.kind is Kind.JOIN and draft.node.policy is not None and draft.node.policy.deadline is not None
 
 
 def _join_for_empty_map(fork: _Draft, nodes: list[_Draft], reached: _Reached) -> int:
@@ -276,7 +336,7 @@ def _join_for_empty_map(fork: _Draft, nodes: list[_Draft], reached: _Reached) ->
         elif node.kind is Kind.CALL:
             pending.append(node.partner)  # joins in there belong to runs that do not begin
         elif node.kind is not Kind.RETURN or node.scope != fork.scope:
-            pending.extend(edge.target for edge in node.edges)
+            pending.extend(node.targets)
     return first.pop() if len(first) == 1 else -1
 
 
@@ -287,10 +347,17 @@ def _own_id(node: _Draft) -> NodeID | ForkID:
 def _can_cancel(draft: _Draft, nodes: list[_Draft]) -> bool:
     """Whether a node can end a part of a run: a join whose reducer can cancel, a subgraph with several tokens."""
     if draft.kind is Kind.JOIN:
-        return bool(draft.node.takes_context)
+        return bool(draft.node.takes_context) or draft.node.policy is not None
     if draft.kind is Kind.CALL:
         return any(node.kind in (Kind.MAP, Kind.BROADCAST) and _is_inside(node, draft, nodes) for node in nodes)
     return False
+
+
+def _needs_threads(draft: _Draft) -> bool:
+    """Whether it matters which threads of a run still live: for places of a map, and to act on values in their turn."""
+    if draft.kind is Kind.MAP:
+        return draft.node.limit is not None
+    return draft.kind is Kind.JOIN and draft.node.takes_context and draft.node.order == 'input'
 
 
 def _is_inside(node: _Draft, call: _Draft, nodes: list[_Draft]) -> bool:

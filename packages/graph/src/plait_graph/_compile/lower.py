@@ -17,6 +17,7 @@ from plait_graph.paths import (
     AnyNode,
     BroadcastMarker,
     DestinationMarker,
+    ExitMarker,
     LabelMarker,
     MapMarker,
     Path,
@@ -31,7 +32,12 @@ class Layout:
 
     nodes: Mapping[NodeID, AnyNode]
     edges: Mapping[NodeID, Sequence[Path]]
-    """For each node the paths that leave it, in order; a decision's in the order of its branches."""
+    """For each node the paths that leave it, in order: a decision's in the order of its branches, those that only a
+    step's policy leads along behind the others."""
+
+    def leads_on(self, node_id: NodeID) -> bool:
+        """Whether a node's value goes anywhere."""
+        return any(path.exit is None for path in self.edges.get(node_id, ()))
 
     def targets(self, node_id: NodeID) -> list[NodeID]:
         """The nodes that a node leads to."""
@@ -75,17 +81,19 @@ class _Lowering:
 
     def _leave(self, source: NodeID, paths: Sequence[Path]) -> None:
         """Let paths leave a node: behind a fork if there are several, unless the node is to choose one."""
+        exits = [path for path in paths if path.exit is not None]
+        paths = [path for path in paths if path.exit is None]
         if len(paths) > 1 and not isinstance(self._nodes[source], Decision):
             fork_id = self._unused(f'{source}_broadcast_fork')
             paths = [Path((BroadcastMarker(tuple(paths), fork_id),))]
-        for path in paths:
+        for path in (*paths, *exits):
             self._follow(source, path)
 
     def _follow(self, source: NodeID, path: Path) -> None:
         passed: list[PathItem] = []
         for position, item in enumerate(path.items):
             match item:
-                case LabelMarker() | TransformMarker():
+                case LabelMarker() | TransformMarker() | ExitMarker():
                     passed.append(item)
                 case DestinationMarker():
                     self._edges[source].append(Path((*passed, item)))

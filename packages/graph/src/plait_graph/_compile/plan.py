@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from plait_graph.id_types import NodeID
+from plait_graph.policies import JoinPolicy, StepPolicy
 
 
 class Kind(IntEnum):
@@ -76,6 +77,20 @@ class PlanNode:
     further out, from where the fork has been passed again."""
     on_empty: int = -1
     """For a map: the join that fires if there are no items."""
+    policy: StepPolicy | None = None
+    """For a step: what becomes of it when it fails, takes long or runs often."""
+    fallback: PlanEdge | None = None
+    """For a step: where its inputs go when no attempt is left."""
+    guard: PlanEdge | None = None
+    """For a step: where its inputs go when it has been reached as often as it may."""
+    needs: JoinPolicy | None = None
+    """For a join: what it waits for, if that is not simply all."""
+    folds_in_turn: bool = False
+    """For a join: whether it folds a value as soon as all before it is settled, and an item is in flight until then."""
+    joins: tuple[int, ...] = ()
+    """For a fork: the joins that belong to it, each behind those that feed it."""
+    timed: tuple[int, ...] = ()
+    """For a fork: those of its joins that have a deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +105,10 @@ class Plan:
     tracks_members: bool
     """Whether something in the plan can cancel a part of a run, so that regions must know their tokens."""
     tracks_threads: bool
-    """Whether a map has a limit, so that regions must know which of their threads still live."""
+    """Whether a map has a limit, or a reducer in input order can cancel, so that regions must know which of their
+    threads still live."""
+    catches: bool
+    """Whether there are joins that may take failures, so that not each of them is one of the run."""
 
     def __repr__(self) -> str:
         return f'<Plan of {len(self.nodes)} nodes>'

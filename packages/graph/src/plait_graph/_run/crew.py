@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import anyio
 from anyio.abc import TaskGroup
 
+from plait_graph._run.clock import Cancellable
 from plait_graph._run.isolation import isolated, resume
 
 CANCELLED: Any = object()
@@ -51,6 +52,10 @@ class Crew(Protocol):
 
     def notify_from_thread(self, function: Callable[[], None]) -> None:
         """Call a function on the event loop, from another thread."""
+        ...
+
+    def call_later(self, seconds: float, callback: Callable[[], None], /) -> Cancellable:
+        """Call a function when a time is up."""
         ...
 
     async def __aenter__(self) -> Crew: ...
@@ -122,6 +127,9 @@ class AsyncioCrew:
     def notify_from_thread(self, function: Callable[[], None]) -> None:
         self._loop.call_soon_threadsafe(function)
 
+    def call_later(self, seconds: float, callback: Callable[[], None], /) -> Cancellable:
+        return self._loop.call_later(seconds, callback)
+
     async def __aenter__(self) -> AsyncioCrew:
         return self
 
@@ -172,6 +180,11 @@ class AnyioCrew:
     def notify_from_thread(self, function: Callable[[], None]) -> None:
         anyio.from_thread.run_sync(function, token=self._token)
 
+    def call_later(self, seconds: float, callback: Callable[[], None], /) -> Cancellable:
+        scope = anyio.CancelScope()
+        self._group.start_soon(_sleep_and_call, scope, seconds, callback)
+        return scope
+
     async def __aenter__(self) -> AnyioCrew:
         await self._group.__aenter__()
         return self
@@ -182,6 +195,12 @@ class AnyioCrew:
         # Whoever used the crew has waited for its workers, so the group is empty. It is told of no error, as it would
         # wrap it in a group of exceptions.
         await self._group.__aexit__(None, None, None)
+
+
+async def _sleep_and_call(scope: anyio.CancelScope, seconds: float, callback: Callable[[], None]) -> None:
+    with scope:
+        await anyio.sleep(seconds)
+        callback()
 
 
 def make_crew() -> AsyncioCrew | AnyioCrew:

@@ -14,22 +14,37 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from threading import get_ident
 from types import CoroutineType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
 from plait_graph import events
+from plait_graph._run.clock import Cancellable, Clock
 from plait_graph._run.crew import CANCELLED, AnyioCrew, AsyncioCrew, make_crew
 from plait_graph._run.failures import ErrorMode, raise_failures
 from plait_graph._run.isolation import as_coroutine, resume
-from plait_graph._run.machine import CancelTask, CloseSource, Ended, PullItem
+from plait_graph._run.machine import (
+    AskPermit,
+    CancelTask,
+    CloseSource,
+    Command,
+    Ended,
+    PullItem,
+    ReturnPermit,
+    StartTimer,
+    StopTimer,
+)
 from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.tokens import Region, Task
+from plait_graph._run.tokens import Region, Task, Timer
 from plait_graph.exceptions import GraphRuntimeError
 from plait_graph.id_types import NodeID, TaskID
+from plait_graph.policies import StepPolicy
 from plait_graph.step import Step, StepContext, make_context
+
+if TYPE_CHECKING:
+    from plait_graph._run.permits import Permits
 
 _COROUTINE: Any = CoroutineType
 _PULLS_WITHOUT_PAUSE = 64
@@ -45,16 +60,21 @@ class Driver:
     _unstarted: int = 0
     """Workers that have been started and have not begun yet."""
     _readers: dict[int, _Reader] | None = None
+    _timers: dict[int, Cancellable] | None = None
+    """What has been set on the clock."""
+    _permits: Permits | None = None
 
     def __init__(
         self,
         scheduler: Scheduler,
         listener: Callable[[events.RunEvent], None] | None = None,
         run_id: str | None = None,
+        clock: Clock | None = None,
     ):
         self.scheduler = scheduler
         self.listener = listener
         self._run_id = run_id
+        self._clock = clock
         self._context = copy_context()
         self._thread = get_ident()
 
@@ -119,6 +139,16 @@ class Driver:
             except BaseException:
                 await self.stop()
                 raise
+            finally:
+                self._close()
+
+    def _close(self) -> None:
+        """Expect nothing more of clocks and limits."""
+        timers, self._timers = self._timers, None
+        for timer in (timers or {}).values():
+            timer.cancel()
+        if self._permits is not None:
+            self._permits.close()
 
     async def _work(self) -> None:
         """Do one task after the other, until none is ready."""
@@ -126,7 +156,14 @@ class Driver:
         scheduler = self.scheduler
         is_first = True
         try:
-            while (task := scheduler.take()) is not None:
+            while True:
+                task = scheduler.take()
+                if scheduler.commands:
+                    self._carry_out()
+                    if task is None:
+                        continue  # there was something to ask for, and it may have been given
+                if task is None:
+                    return
                 if scheduler.ready and (is_first or not self._unstarted):
                     self._recruit(2)
                 is_first = False
@@ -156,15 +193,13 @@ class Driver:
         env = task.region.env
         try:
             context = make_context(env.state, env.deps, task.inputs, task, self)
+            if step.policy is not None:
+                await self._do_by_policy(task, step, step.policy, context)
+                return
             if step.kind == 'async':
                 value = await crew.run_body(task, self._context.copy(), as_coroutine(step.call(context)))
-            elif step.kind == 'stream':
-                value = step.call(context)
-            elif step.abandon:
-                own = self._context.copy()
-                value = await crew.run_body(task, self._context.copy(), self._in_thread(task, step, context, own))
             else:
-                value = await self._in_thread(task, step, context, self._context.copy())
+                value = await self._call(task, step, context)
         except BaseException as error:
             if crew.is_outer(error):
                 raise
@@ -174,6 +209,43 @@ class Driver:
         else:
             if value is not CANCELLED:
                 scheduler.finish(task, value)
+
+    async def _call(self, task: Task, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any]) -> Any:
+        """Run a body; gives its value, or `CANCELLED` if it ended because it was asked to."""
+        crew = self.crew
+        if step.kind == 'async':
+            return await crew.run_body(task, self._context.copy(), as_coroutine(step.call(context)))
+        if step.kind == 'stream':
+            return step.call(context)
+        own = self._context.copy()
+        if step.abandon:
+            return await crew.run_body(task, self._context.copy(), self._in_thread(task, step, context, own))
+        return await self._in_thread(task, step, context, own)
+
+    async def _do_by_policy(
+        self, task: Task, step: Step[Any, Any, Any, Any], policy: StepPolicy, context: StepContext[Any, Any, Any]
+    ) -> None:
+        """Run the body of a step with a policy, or ask its cache first, and report what came of it."""
+        scheduler, cache = self.scheduler, policy.cache
+        if cache is not None and scheduler.is_looking_up(task):
+            look = cache.find(step.id, step.call, context)
+            found = await self.crew.run_body(task, self._context.copy(), look)
+            if found is not CANCELLED:
+                scheduler.looked_up(task, found)
+            return
+        try:
+            value = await self._call(task, step, context)
+            if cache is not None and value is not CANCELLED:
+                keep = cache.keep(step.id, step.call, context, value)
+                kept = await self.crew.run_body(task, self._context.copy(), keep)
+                value = CANCELLED if kept is CANCELLED else value
+        finally:
+            if self._permits is not None:
+                self._permits.release(task)
+        if value is CANCELLED:
+            scheduler.stopped(task)
+        else:
+            scheduler.finish(task, value)
 
     async def _in_thread(
         self, task: Task, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any], own: Context
@@ -204,16 +276,72 @@ class Driver:
         """Do what the scheduler asks for."""
         commands = self.scheduler.commands
         while commands:
-            command = commands.pop(0)
-            match command:
-                case CancelTask():
-                    self.crew.cancel(command.task)
-                case PullItem():
-                    self._pull(command.region)
-                case CloseSource():
-                    self.crew.cancel(command.region)
+            self._carry_out_one(commands.pop(0))
         if self.scheduler.ready and not self._unstarted:
             self._recruit(2)
+
+    def _carry_out_one(self, command: Command) -> None:
+        match command:
+            case CancelTask():
+                self.crew.cancel(command.task)
+            case PullItem():
+                self._pull(command.region)
+            case CloseSource():
+                self.crew.cancel(command.region)
+            case StartTimer():
+                self._set(command.timer)
+            case StopTimer():
+                self._unset(command.timer)
+            case AskPermit():
+                self._get_permits().ask(command)
+            case ReturnPermit():
+                self._get_permits().withdraw(command.task)
+
+    # Time and limits
+
+    def _call_later(self, seconds: float, callback: Callable[[], None]) -> Cancellable:
+        return (self._clock or self.crew).call_later(seconds, callback)
+
+    def _set(self, timer: Timer) -> None:
+        if self._timers is None:
+            self._timers = {}
+        self._timers[timer.id] = self._call_later(timer.seconds, lambda: self._tick(timer))
+
+    def _unset(self, timer: Timer) -> None:
+        handle = (self._timers or {}).pop(timer.id, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _tick(self, timer: Timer) -> None:
+        if self._timers is not None and self._timers.pop(timer.id, None) is not None:
+            self._see_to(lambda: self.scheduler.expired(timer))
+
+    def _see_to(self, event: Callable[[], None]) -> None:
+        """Tell the scheduler of something that no worker did, and do what follows."""
+
+        def tell() -> None:
+            event()
+            self._follow_up()
+
+        self._guarded(tell)
+        self.notify()
+
+    def _get_permits(self) -> Permits:
+        if self._permits is None:
+            from plait_graph._run.permits import Permits
+
+            self._permits = Permits(self.scheduler, self._on_loop, self._call_later)
+        return self._permits
+
+    def _on_loop(self, event: Callable[[], None]) -> None:
+        self.wake_from_thread(lambda: self._see_to(event))
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether time or a limit will let something go on."""
+        if self.scheduler.outcome is not None:
+            return False
+        return bool(self._timers) or (self._permits is not None and self._permits.is_waiting)
 
     # Sources
 
@@ -301,7 +429,7 @@ class Driver:
         self._carry_out()
         self._recruit(2)
         while not scheduler.shown and scheduler.outcome is None and not is_enough():
-            if not self._active and not scheduler.ready:
+            if not self._active and not scheduler.ready and not self._is_waiting:
                 scheduler.stall('')
                 return
             await self.crew.wait()
@@ -310,7 +438,7 @@ class Driver:
         """Work until every worker has ended."""
         self._carry_out()
         self._recruit(2)
-        while self._active:
+        while self._active or self._is_waiting:
             await self.crew.wait()
 
     async def stop(self) -> None:
@@ -327,6 +455,7 @@ class Driver:
     async def leave(self) -> None:
         """Stop, and give up the event loop."""
         await self.stop()
+        self._close()
         await self.crew.__aexit__(None, None, None)
 
     def wake_from_thread(self, function: Callable[[], None]) -> None:
@@ -364,7 +493,11 @@ class Driver:
         return task.task_id
 
     def attempt_of(self, task: Task) -> int:
-        return 1
+        return self.scheduler.attempt_number(task)
+
+    def failure_of(self, task: Task) -> BaseException | None:
+        attempt = self.scheduler.attempts.get(task.id)
+        return None if attempt is None else attempt.cause
 
     def idempotency_key_of(self, task: Task) -> str:
         forks: list[str] = []
@@ -375,17 +508,19 @@ class Driver:
         return '/'.join((self.run_id, *reversed(forks), f'{task.node.id}#{task.visit}'))
 
     def emit_from(self, task: Task, event: object) -> None:
-        if self.listener is None:
+        if self.listener is None and task.node.policy is None:
             return
-        record = events.Emitted(task.node.id, task.task_id, task.fork_stack, event)
         if get_ident() == self._thread:
-            self.listener(record)
+            self._note_emitted(task, event)
         else:
-            self.crew.notify_from_thread(lambda: self._guarded(lambda: self._tell(record)))
+            self.crew.notify_from_thread(lambda: self._guarded(lambda: self._note_emitted(task, event)))
 
-    def _tell(self, record: events.RunEvent) -> None:
+    def _note_emitted(self, task: Task, event: object) -> None:
+        if task.node.policy is not None:
+            self.scheduler.emitted(task)
+            self._carry_out()
         if self.listener is not None:
-            self.listener(record)
+            self.listener(events.Emitted(task.node.id, task.task_id, task.fork_stack, event))
 
 
 class _Reader:

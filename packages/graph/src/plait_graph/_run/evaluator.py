@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from plait_graph._run.tokens import Environment
+from plait_graph._run.tokens import Attempt, Environment
 from plait_graph.decision import Decision
 from plait_graph.join import Join, ReducerContext
+from plait_graph.policies import Retry
 from plait_graph.step import StepContext
 
 EXHAUSTED: Any = object()
 """Stands for the item after the last one."""
+
+
+class RetryState:
+    """What a strategy is told of a step's attempts: the part of tenacity's retry state that has a meaning here."""
+
+    def __init__(self, attempt_number: int, error: BaseException, seconds_since_start: float):
+        self.attempt_number = attempt_number
+        self.outcome = _FailedAttempt(error)
+        self.seconds_since_start = seconds_since_start
+        self.upcoming_sleep: float = 0
+        self.idle_for: float = 0
+
+
+class _FailedAttempt:
+    failed = True
+
+    def __init__(self, error: BaseException):
+        self._error = error
+
+    def exception(self) -> BaseException:
+        return self._error
 
 
 class Evaluator:
@@ -27,6 +50,24 @@ class Evaluator:
             if branch.accepts(value):
                 return position
         return None
+
+    def weigh(self, limit: Any, env: Environment, value: Any) -> float:
+        """How much a limit by name is to count for a step's call."""
+        weight = getattr(limit, 'weight', None)
+        return 1 if weight is None else weight(StepContext(state=env.state, deps=env.deps, inputs=value))
+
+    def delay(self, retry: Retry, attempt: Attempt, error: BaseException) -> float | None:
+        """How long to wait after a failure before the next attempt; nothing if there is to be none."""
+        if attempt.number >= retry.attempts or not retry.applies_to(error):
+            return None
+        elapsed = 0 if attempt.began is None else self.now() - attempt.began
+        state = RetryState(attempt.number, error, elapsed)
+        state.upcoming_sleep = float(retry.wait(state) if callable(retry.wait) else retry.wait)
+        return None if retry.stop is not None and retry.stop(state) else state.upcoming_sleep
+
+    def now(self) -> float:
+        """The time that strategies count with, in seconds."""
+        return time.monotonic()
 
     def initial(self, join: Join[Any, Any, Any, Any]) -> Any:
         """Make the value that a join begins with."""

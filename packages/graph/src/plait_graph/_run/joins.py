@@ -12,18 +12,13 @@ from typing import Any
 
 from plait_graph import events
 from plait_graph._compile.plan import PlanNode
+from plait_graph._run.counts import all_before_settled
 from plait_graph._run.machine import FAILED, CancelTask, Machine, Move
 from plait_graph._run.sources import close_source, want_item
-from plait_graph._run.tokens import (
-    Contribution,
-    OpenJoin,
-    Region,
-    Task,
-    all_before_settled,
-    fork_stack,
-    position,
-)
-from plait_graph.exceptions import GraphRuntimeError
+from plait_graph._run.tokens import Contribution, OpenJoin, Region, Task, fork_stack, position
+from plait_graph.exceptions import GraphRuntimeError, JoinUnsatisfied
+from plait_graph.join import BranchFailure
+from plait_graph.policies import Share
 
 
 def contribute(machine: Machine, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
@@ -43,16 +38,21 @@ def contribute(machine: Machine, node: PlanNode, value: Any, region: Region, ind
     if join.closed:
         _drop(machine, node, value, region, index)
         return
+    if machine.listener is not None:
+        place = fork_stack(region, index)
+        machine.listener(events.ValueJoined(node.id, place, value, machine.cause, join.firing_id))
     join.received += 1
     if not node.is_ordered:
         _fold(machine, join, value)
-        return
-    contribution: Contribution = (position(region, index, home), join.received, value, region, index)
-    if machine.counts.tracks_threads:
-        heapq.heappush(join.buffer, contribution)
-        machine.counts.hold(region, index, home)
     else:
-        join.buffer.append(contribution)
+        contribution: Contribution = (position(region, index, home), join.received, value, region, index)
+        if node.folds_in_turn:
+            heapq.heappush(join.buffer, contribution)
+            machine.counts.hold(region, index, home)
+        else:
+            join.buffer.append(contribution)
+    if node.needs is not None:
+        _note_arrival(machine, join, value, region, index)
 
 
 def home_of(node: PlanNode, region: Region | None) -> Region | None:
@@ -119,20 +119,20 @@ def _fold(machine: Machine, join: OpenJoin, value: Any) -> None:
     if cancels:
         join.closed = True
         _discard_buffer(machine, join)
-        _cancel_losers(machine, join)
+        _cancel_losers(machine, join.node, home)
 
 
 def _withdraw(machine: Machine, join: OpenJoin) -> None:
     """Close a join whose reducer raised: it will pass nothing on."""
     join.closed = True
     _discard_buffer(machine, join)
-    _mark_fired(join)
+    _mark_fired(machine, join)
     machine.counts.remove(join.region, join.node.leaving, join.index)
 
 
 def _discard_buffer(machine: Machine, join: OpenJoin) -> None:
     waiting, join.buffer = join.buffer, []
-    if machine.counts.tracks_threads:
+    if join.node.folds_in_turn:
         for _, _, _, region, index in waiting:
             _release(machine, join, region, index)
 
@@ -143,13 +143,15 @@ def _release(machine: Machine, join: OpenJoin, region: Region, index: int) -> No
         want_item(machine, freed)
 
 
-def _mark_fired(join: OpenJoin) -> None:
+def _mark_fired(machine: Machine, join: OpenJoin) -> None:
     home = join.region
     if home.open is not None:
         home.open.pop(join.node.index, None)
     if home.fired is None:
         home.fired = set()
     home.fired.add(join.node.index)
+    if home.timers and join.node.index in home.timers:
+        machine.stop_timer(home.timers.pop(join.node.index))
 
 
 def _is_open(join: OpenJoin) -> bool:
@@ -161,7 +163,7 @@ def fold_in_order(machine: Machine, region: Region) -> None:
     level: Region | None = region
     while level is not None:
         for join in list((level.open or {}).values()):
-            if join.buffer:
+            if join.buffer and join.node.folds_in_turn:
                 _fold_settled(machine, join)
         level = level.parent
 
@@ -185,19 +187,25 @@ def fire(machine: Machine, join: OpenJoin) -> bool:
     The join's own token stays until what it led to has come to rest; see `retire`.
     """
     home, node = join.region, join.node
-    if home.closed or home.present & node.blocking or not _is_open(join):
+    if home.closed or not _is_open(join) or (home.present & node.blocking and not join.is_enough):
+        return False
+    if node.needs is not None and not _is_met(join):
+        _be_unsatisfied(machine, join, 'nothing is left that could bring another one')
         return False
     waiting, join.buffer = sorted(join.buffer), []
+    if join.is_enough:
+        join.closed = False  # it was for others than those that wait here
     for _, _, value, region, index in waiting:
-        if machine.counts.tracks_threads:
+        if node.folds_in_turn:
             _release(machine, join, region, index)
         if not join.closed:
             _fold(machine, join, value)
     if machine.outcome is not None or not _is_open(join):
         return False
-    _mark_fired(join)
+    _mark_fired(machine, join)
     if machine.listener is not None:
-        machine.listener(events.JoinFired(node.id, fork_stack(home, join.index), join.current))
+        machine.listener(events.JoinFired(node.id, fork_stack(home, join.index), join.current, join.firing_id))
+        machine.cause = join.firing_id
     machine.go_on(node, join.current, home, join.index, home.visit)
     return True
 
@@ -207,19 +215,109 @@ def retire(machine: Machine, join: OpenJoin) -> None:
     machine.counts.remove(join.region, join.node.leaving, join.index)
 
 
+# Needs
+
+
+def _note_arrival(machine: Machine, join: OpenJoin, value: Any, region: Region, index: int) -> None:
+    """Count what came, and let the join go on if that is all it needs."""
+    if isinstance(value, BranchFailure):
+        join.causes.append(value.error)
+        return
+    join.came += 1
+    if join.node.needs is not None and isinstance(join.node.needs.need, Share):
+        while region is not join.region and region.parent is not None:
+            region, index = region.parent, region.index
+        join.threads.add(index)
+    note_enough(machine, join)
+
+
+def note_enough(machine: Machine, join: OpenJoin) -> None:
+    """Let a join go on without the rest, if it needs only so much and has it."""
+    needs = join.node.needs
+    if needs is not None and isinstance(needs.need, int | Share) and _is_open(join) and _is_met(join):
+        _go_on_without_rest(machine, join)
+
+
+def _go_on_without_rest(machine: Machine, join: OpenJoin) -> None:
+    if join.is_enough:
+        return
+    join.is_enough = join.closed = True
+    if join.node.needs is not None and join.node.needs.rest == 'cancel':
+        _cancel_losers(machine, join.node, join.region)
+    machine.counts.due.append(join)
+
+
+def _is_met(join: OpenJoin) -> bool:
+    """Whether a join has what it needs, as far as that is known."""
+    match join.node.needs.need if join.node.needs is not None else 'all':
+        case 'all' | 'arrived':
+            return True
+        case Share() as share:
+            total = join.region.threads_in_all
+            return total is not None and len(join.threads) >= share.of(total)
+        case count:
+            return join.came >= count
+
+
+def expire(machine: Machine, region: Region, node: PlanNode) -> None:
+    """A join's deadline has come: it goes on with what it has, or says that it cannot."""
+    if region.timers is not None:
+        region.timers.pop(node.index, None)
+    if region.closed or not region.present or node.index in (region.fired or ()):
+        return
+    join = (region.open or {}).get(node.index) or open_join(machine, node, region, region.visit)
+    if join is None or node.needs is None:
+        return
+    if node.needs.need == 'arrived':
+        _go_on_without_rest(machine, join)
+        return
+    if node.needs.rest == 'cancel':
+        _cancel_losers(machine, node, region)
+    _be_unsatisfied(machine, join, f'its deadline of {node.needs.seconds:g} s has come')
+
+
+def _be_unsatisfied(machine: Machine, join: OpenJoin, why: str) -> None:
+    """Fail in the place of a join that does not get what it needs."""
+    needs, region = join.node.needs, join.region
+    failed = f', and branches failed: {len(join.causes)}' if join.causes else ''
+    error = JoinUnsatisfied(
+        f'Join {join.node.id!r} needs {needs.need_in_words if needs is not None else "all"}. '
+        f'Values came: {join.came}{failed}; {why}. '
+        f'Need less, give it more time, or let a join around it collect this failure.'
+    )
+    error.causes = tuple(join.causes)
+    if join.causes:
+        error.__cause__ = join.causes[0] if len(join.causes) == 1 else BaseExceptionGroup('branches', join.causes)
+    machine.fail_at(join.node, region, join.index, region.visit, error, 'join')
+    _withdraw(machine, join)
+
+
+def ignore(machine: Machine, node: PlanNode, home: Region, error: BaseException, visit: int) -> None:
+    """Note a failure of a branch that a join does without; it fires even if all of them fail."""
+    join = (home.open or {}).get(node.index) or open_join(machine, node, home, visit)
+    if join is not None:
+        join.causes.append(error)
+
+
 # Cancelling
 
 
-def _cancel_losers(machine: Machine, join: OpenJoin) -> None:
-    """Take away all tokens of the join's run from which the join can still be reached."""
-    blocking = join.node.blocking
-    _cancel_moves(
-        machine,
-        join.region,
-        lambda move: bool(1 << move[0].arriving & blocking) and home_of(join.node, move[2]) is join.region,
-    )
-    for region in _regions(join.region, without=join.node.parent):
-        if region.node.partner >= 0 and region is not join.region and 1 << region.node.arriving & blocking:
+def abandon(machine: Machine, node: PlanNode, home: Region) -> None:
+    """Take away a join and all that could bring it a value: it cannot be completed."""
+    join = (home.open or {}).get(node.index)
+    _cancel_losers(machine, node, home)
+    if join is not None and _is_open(join):
+        _withdraw(machine, join)
+    elif home.timers and node.index in home.timers:
+        machine.stop_timer(home.timers.pop(node.index))
+
+
+def _cancel_losers(machine: Machine, node: PlanNode, home: Region) -> None:
+    """Take away all tokens of a join's run from which the join can still be reached."""
+    blocking = node.blocking
+    _cancel_moves(machine, home, lambda move: bool(1 << move[0].arriving & blocking) and home_of(node, move[2]) is home)
+    for region in _regions(home, without=node.parent):
+        if region.node.partner >= 0 and region is not home and 1 << region.node.arriving & blocking:
             close_region(machine, region)  # a subgraph whose value is not wanted
         else:
             cancel_members(machine, region, blocking)
@@ -260,10 +358,19 @@ def _cancel(machine: Machine, task: Task) -> None:
     machine.leave(task)
     if machine.running.pop(task.id, None) is not None:
         machine.commands.append(CancelTask(task))
+        machine.forget_attempts(task)
+    elif task.id in machine.ending or _is_between_attempts(machine, task):
+        machine.stop_ending(task)
+        machine.forget_attempts(task)
     else:
         machine.cancel_waiting(task)
     if machine.listener is not None:
         machine.listener(events.StepCancelled(task.node.id, task.task_id, task.fork_stack))
+
+
+def _is_between_attempts(machine: Machine, task: Task) -> bool:
+    attempt = machine.attempts.get(task.id)
+    return attempt is not None and any(timer.kind == 'retry' for timer in attempt.timers)
 
 
 def _regions(region: Region, *, without: int = -1) -> list[Region]:

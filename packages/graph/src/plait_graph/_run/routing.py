@@ -220,6 +220,7 @@ def _short(value: Any) -> str:
 
 def _start_all(machine: Machine, node: PlanNode, items: Sequence[Any], child: Region) -> None:
     """Start all items of a map without a limit."""
+    child.total = len(items)
     if not items:
         finish_empty(machine, node, child)
     elif node.is_plain and not machine.is_careful and not machine.plan.tracks_threads:

@@ -12,10 +12,12 @@ from typing import Any
 
 from plait_graph import events
 from plait_graph._compile.plan import Kind, PlanNode
-from plait_graph._run import joins, routing, sources
+from plait_graph._run import attempts, branches, joins, routing, sources
 from plait_graph._run.evaluator import EXHAUSTED
-from plait_graph._run.machine import FAILED, Ended, Failed, Machine, Shown
-from plait_graph._run.tokens import Batch, OpenJoin, Region, Task
+from plait_graph._run.machine import FAILED, Ended, Failed, Loss, Machine, Shown
+from plait_graph._run.tokens import Batch, OpenJoin, Region, Task, Timer
+from plait_graph.exceptions import RunTimeout
+from plait_graph.util import Some
 
 _DECISION, _END = Kind.DECISION, Kind.END  # members of an enumeration are slow to get
 
@@ -36,6 +38,8 @@ class Scheduler(Machine):
     def begin(self, inputs: Any) -> None:
         """The run starts."""
         start, root = self.nodes[0], self.root
+        if start.timed:
+            self.await_joins(root)
         if self.watched:
             self.shown.append(Shown([self.place(start, inputs, root, 0)]))
             return
@@ -52,21 +56,29 @@ class Scheduler(Machine):
     def take(self) -> Task | None:
         """A worker is free: the oldest task that is ready, or nothing if there is none or no more may run at once."""
         ready = self.ready
-        while ready and (self.max_concurrency is None or len(self.running) < self.max_concurrency):
+        while ready and not (self.max_concurrency is not None and self.is_full):
             head = ready[0]
             task = self._take_from(head) if isinstance(head, Batch) else self._take_first(head)
             if task is None:
                 continue
             self.running[task.id] = task
-            if self.listener is not None:
-                self.listener(events.StepStarted(task.node.id, task.task_id, task.fork_stack, task.inputs))
+            if self.listener is not None and not self.is_looking_up(task):
+                number = self.attempt_number(task)
+                self.listener(events.StepStarted(task.node.id, task.task_id, task.fork_stack, task.inputs, number))
             return task
+        if self.losses:
+            self._settle(None)
         return None
 
     def _take_first(self, task: Task) -> Task | None:
-        """The first task that is ready, unless it was cancelled."""
+        """The first task that is ready, unless it was cancelled, or its policy does not let it start yet."""
         self.ready.popleft()
-        return None if self.cancelled and self.was_cancelled(task) else task
+        policy = task.node.policy
+        if self.cancelled and self.was_cancelled(task):
+            if policy is not None:
+                attempts.drop_unstarted(self, task)
+            return None
+        return task if policy is None or attempts.admit(self, task, policy) else None
 
     def _take_from(self, batch: Batch) -> Task | None:
         """The next item of a map as a task of its own."""
@@ -83,8 +95,9 @@ class Scheduler(Machine):
     def finish(self, task: Task, value: Any) -> None:
         """A step gave a value."""
         if self.running.pop(task.id, None) is None or self.outcome is not None:
-            return  # cancelled meanwhile, or the run has stopped
-        if self.is_careful:
+            self._note_stopped(task)  # its time was up, or it was cancelled, or the run has stopped
+            return
+        if self.is_careful or task.node.policy is not None:
             self._leave_step(task, value)
             return
         successor = self._step_on(task, value)
@@ -96,7 +109,7 @@ class Scheduler(Machine):
         if len(self.ready) != 1 or self.commands or self.sources or self.running:
             return None
         task = self.ready[0]
-        if isinstance(task, Batch) or task.node.node.kind != 'async':
+        if isinstance(task, Batch) or task.node.node.kind != 'async' or task.node.policy is not None:
             return None
         if self.is_careful:
             return self.take()
@@ -147,7 +160,7 @@ class Scheduler(Machine):
                 self._settle(task)
                 return None
             edge, target = chosen, self.nodes[chosen.target]
-        if target.is_step and not edge.transforms and target.arriving == task.node.arriving:
+        if target.is_step and not edge.transforms and target.arriving == task.node.arriving and target.policy is None:
             return target
         if target.kind is _END and not edge.transforms:
             self.stop(Ended(value))
@@ -161,7 +174,11 @@ class Scheduler(Machine):
         """Let a step's value go where it goes."""
         node = task.node
         if self.listener is not None:
-            self.listener(events.StepFinished(node.id, task.task_id, task.fork_stack, value))
+            is_cached = task.id in self.attempts and self.attempts[task.id].is_cached
+            self.listener(events.StepFinished(node.id, task.task_id, task.fork_stack, value, is_cached))
+            self.cause = task.task_id
+        if self.attempts:
+            self.forget_attempts(task)
         self.leave_members(task.region, task)
         if node.routes:
             routing.route(self, task, value)
@@ -172,11 +189,107 @@ class Scheduler(Machine):
     def fail(self, task: Task, error: BaseException) -> None:
         """A step raised."""
         if self.running.pop(task.id, None) is None:
+            if self._note_stopped(task, error):
+                return
             if self.listener is not None:
                 self.listener(events.StepFailed(task.node.id, task.task_id, task.fork_stack, error, is_dropped=True))
             return
+        self._fail_attempt(task, error)
+
+    def stopped(self, task: Task) -> None:
+        """A body has ended that was asked to stop."""
+        self._note_stopped(task)
+
+    def _note_stopped(self, task: Task, error: BaseException | None = None) -> bool:
+        """Let an attempt fail whose time was up, now that its body has ended; tells whether it was one."""
+        if not self.stop_ending(task) or self.outcome is not None:
+            return False
+        attempt = self.attempt(task)
+        overdue, attempt.overdue = attempt.overdue, None
+        if overdue is None:
+            return False
+        if error is not None and overdue.__context__ is None:
+            overdue.__context__ = error  # what the body raised when it was stopped
+        self._fail_attempt(task, overdue)
+        return True
+
+    def _fail_attempt(self, task: Task, error: BaseException) -> None:
+        """Let a failed task try again, or send its inputs to its fallback, or fail."""
+        policy = task.node.policy
+        if policy is not None and self.outcome is None:
+            self.end_attempt(task)
+            fault = attempts.try_again(self, task, policy, error)
+            if fault is None:
+                return
+            error = fault
+            if attempts.fall_back(self, task, error):
+                self._settle(task)
+                return
         self.leave_members(task.region, task)
         self.failed(task, error)
+        if self.losses:
+            self._settle(None)
+
+    def is_looking_up(self, task: Task) -> bool:
+        """Whether a task is to ask its step's cache, and not to run its body yet."""
+        policy = task.node.policy
+        return policy is not None and policy.cache is not None and not self.attempt(task).is_looked_up
+
+    def looked_up(self, task: Task, found: Some[Any] | None) -> None:
+        """A step's cache has answered: with the step's value, or with nothing, so that the body has to run."""
+        attempt = self.attempt(task)
+        attempt.is_looked_up = True
+        if found is not None:
+            attempt.is_cached = True
+            self.finish(task, found.value)
+        elif self.running.pop(task.id, None) is not None:
+            self.ready.appendleft(task)
+
+    def permitted(self, name: str) -> Task | None:
+        """A limit by name lets the task go on that was asked for; nothing if that has no use for it now."""
+        task = attempts.use_permit(self, name)
+        if self.losses:
+            self._settle(None)
+        return task
+
+    def refused(self, name: str, error: BaseException) -> None:
+        """A limit by name will never let the task go on that was asked for."""
+        attempts.fail_waiting(self, name, error)
+        if self.losses:
+            self._settle(None)
+
+    def emitted(self, task: Task) -> None:
+        """A body emitted something."""
+        if self.attempts:
+            attempts.note_sign_of_life(self, task)
+
+    def allow(self, seconds: float) -> None:
+        """Give the whole run so much time, counted from now."""
+        self.start_timer('run', seconds)
+
+    def expired(self, timer: Timer) -> None:
+        """The time of a timer is up."""
+        if not isinstance(self.timers, dict) or self.timers.pop(timer.id, None) is None or self.outcome is not None:
+            return
+        if timer.kind == 'join' and timer.region is not None and timer.node is not None:
+            joins.expire(self, timer.region, timer.node)
+            self._settle(None)
+        elif timer.kind == 'run':
+            self._run_out_of_time(timer.seconds)
+        elif timer.task is not None and timer.kind == 'retry':
+            self.attempt(timer.task).timers.remove(timer)
+            self.ready.append(timer.task)
+        elif timer.task is not None:
+            attempts.time_out(self, timer.task, timer)
+
+    def _run_out_of_time(self, seconds: float) -> None:
+        at_work = ', '.join(sorted({repr(task.node.id) for task in self.running.values()}))
+        error = RunTimeout(
+            f'The run took longer than its deadline of {seconds:g} s. '
+            f'{f"At work were {at_work}" if at_work else "Nothing was at work"}. Give it more time, or less to do.'
+        )
+        self.errors.append(error)
+        self.stop(Failed(self.errors))
 
     def pulled(self, region: Region, item: Any) -> None:
         """An asynchronous source gave an item."""
@@ -184,6 +297,7 @@ class Scheduler(Machine):
         if source is None or source.exhausted or self.outcome is not None:
             return
         source.requested = False
+        self.cause = region.cause
         self._deliver(region, item)
         self._settle(None)
         sources.want_item(self, region)
@@ -191,6 +305,7 @@ class Scheduler(Machine):
     def exhausted(self, region: Region) -> None:
         """An asynchronous source has no more items."""
         if region.source is not None and not region.source.exhausted and self.outcome is None:
+            self.cause = region.cause
             self._exhaust(region)
             self._settle(None)
 
@@ -199,8 +314,7 @@ class Scheduler(Machine):
         if region.source is None or region.source.exhausted:
             return
         self.sources.pop(region.id, None)
-        parent = region.parent or region
-        self.fail_at(region.node, parent, region.index, region.visit, error, 'the items of map')
+        sources.fail_source(self, region, error)
         if self.outcome is None:
             sources.close_source(self, region)
             self._settle(None)
@@ -218,7 +332,10 @@ class Scheduler(Machine):
 
     def requeue(self) -> None:
         """The run was restored elsewhere: what ran is to be run again, before all else."""
-        self.ready.extendleft(reversed(self.running.values()))
+        for task in reversed([*self.running.values(), *self.ending.values()]):
+            self.end_attempt(task)
+            self.stop_ending(task)
+            self.ready.appendleft(task)
         self.running.clear()
 
     def startable(self) -> int:
@@ -228,7 +345,9 @@ class Scheduler(Machine):
             return 0
         head = ready[0]
         count = len(ready) + (len(head.items) - head.next - 1 if isinstance(head, Batch) else 0)
-        return count if self.max_concurrency is None else min(count, self.max_concurrency - len(self.running))
+        if self.max_concurrency is None:
+            return count
+        return min(count, self.max_concurrency - len(self.running) - len(self.ending))
 
     def tasks(self) -> list[Task]:
         """All tasks that wait or run, but for the items of a map that wait in a batch."""
@@ -281,6 +400,8 @@ class Scheduler(Machine):
     def perform(self, task: Task) -> None:
         """Let a token that stands at a node other than a step go on."""
         self.leave_members(task.region, task)
+        if self.causes is not None:
+            self.cause = self.causes.pop(task.id, None)
         if self.watched and task.node.kind is Kind.END:
             self._show()
             routing.finish_graph(self, task.inputs, task.region, task)
@@ -298,20 +419,29 @@ class Scheduler(Machine):
             self._show()
             if self.shown and self.shown[-1].holder is task:
                 task = None  # it stays until it is known what becomes of it
-        counts = self.counts
         if task is not None:
-            counts.remove(task.region, task.node.arriving, task.index)
-        while self.outcome is None:
-            if counts.settled:
-                self._note_settled(*counts.settled.pop())
-            elif counts.emptied:  # before joins fire: what lies around an empty subgraph has failed with it
-                self._note_empty(counts.emptied.pop())
-            elif self.thirsty:
-                self._feed(self.thirsty.popleft())
-            elif counts.due:
-                self._fire(counts.due.popleft())
-            else:
-                return
+            self.counts.remove(task.region, task.node.arriving, task.index)
+        while self.outcome is None and self._see_to_next():
+            pass
+
+    def _see_to_next(self) -> bool:
+        """Do the next thing that what happened has made possible; tells whether there was one."""
+        counts = self.counts
+        if self.losses:
+            self._lose(self.losses.popleft())
+        elif counts.settled:
+            self._note_settled(*counts.settled.pop())
+        elif counts.outlived:
+            self.stop_timer(counts.outlived.pop())
+        elif counts.emptied:  # before joins fire: what lies around an empty subgraph has failed with it
+            self._note_empty(counts.emptied.pop())
+        elif self.thirsty:
+            self._feed(self.thirsty.popleft())
+        elif counts.due:
+            self._fire(counts.due.popleft())
+        else:
+            return False
+        return True
 
     def _move_all(self) -> None:
         moves = self.moves
@@ -323,6 +453,14 @@ class Scheduler(Machine):
         if self.watched and (self.led or self.led_nowhere):
             self.shown.append(Shown(self.led))
             self.led, self.led_nowhere = [], False
+
+    def _lose(self, loss: Loss) -> None:
+        if not branches.lose(self, loss):
+            self.give_up(loss.task, loss.error)
+            return
+        self._move_all()
+        self._show()
+        self.counts.remove(loss.task.region, loss.task.node.arriving, loss.task.index)
 
     def _fire(self, join: OpenJoin) -> None:
         if joins.fire(self, join):
@@ -353,6 +491,7 @@ class Scheduler(Machine):
         source = region.source
         if source is None:
             return
+        self.cause = region.cause
         while source.has_room and self.outcome is None:
             item = sources.pull(self, region)
             if item is EXHAUSTED:
@@ -388,6 +527,8 @@ class Scheduler(Machine):
             routing.finish_empty(self, region.node, region)
             self._move_all()
         sources.close_source(self, region)
+        for join in list((region.open or {}).values()):
+            joins.note_enough(self, join)  # a share of the items is known only now
 
 
 __all__ = 'Ended', 'Failed', 'Scheduler'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait_graph._run.evaluator import EXHAUSTED
-from plait_graph._run.machine import CloseSource, Machine, PullItem
+from plait_graph._run.machine import FAILED, CloseSource, Machine, PullItem
 from plait_graph._run.tokens import Region
 
 SOURCE_THREAD = -(1 << 62)
@@ -29,11 +29,18 @@ def pull(machine: Machine, region: Region) -> Any:
     source = region.source
     if source is None or source.iterator is None:
         return EXHAUSTED
-    node = region.node
+    try:
+        return machine.evaluator.pull(source.iterator)
+    except Exception as error:  # noqa: BLE001 # the user's own, handed on
+        fail_source(machine, region, error)
+        return FAILED
+
+
+def fail_source(machine: Machine, region: Region, error: BaseException) -> None:
+    """Note that a map cannot get its next item: all of its run has failed."""
     parent = region.parent or region
-    return machine.evaluate(
-        node, parent, region.index, region.visit, 'the items of map', machine.evaluator.pull, source.iterator
-    )
+    what = 'the items of map'
+    machine.fail_at(region.node, parent, region.index, region.visit, error, what, broken=region)
 
 
 def close_source(machine: Machine, region: Region) -> None:

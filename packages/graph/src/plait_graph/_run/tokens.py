@@ -1,20 +1,18 @@
-"""Tokens, the fork runs that they are in, and the counts that move with them.
+"""Tokens, and the fork runs that they are in.
 
 A token is whatever may still lead somewhere: a task that waits or runs, items that a map has still to start, a join
-that is open. A *region* is one run of a fork. It counts, by class of place, the tokens in it; a region that is inside
-of it counts as one token for each class that occurs there. So a move costs the depth of nesting at most, and mostly
-nothing.
+that is open. A *region* is one run of a fork. How tokens are counted is said in `counts`.
 
 Knows nothing of what nodes do.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
-from plait_graph._compile.plan import PlanNode
+from plait_graph._compile.plan import Kind, PlanNode
 from plait_graph.id_types import ForkStack, ForkStackItem, NodeRunID, TaskID
 
 
@@ -52,6 +50,45 @@ class Task:
 
     def __repr__(self) -> str:
         return f'<{self.task_id} at {self.node.id!r}, thread {self.index} of {self.region!r}>'
+
+
+class Attempt:
+    """What is known of a task whose step has a policy, or which was caused by a failure."""
+
+    __slots__ = 'began', 'cause', 'has_permit', 'is_cached', 'is_looked_up', 'is_started', 'number', 'overdue', 'timers'
+
+    def __init__(self, cause: BaseException | None = None):
+        self.number = 1
+        self.cause = cause
+        """Why there is this attempt: the failure of the one before, or of the step that this one stands in for."""
+        self.began: float | None = None
+        """When the first attempt began, as whoever evaluates strategies counts time."""
+        self.is_started = False
+        """Whether a body runs, or has been asked to stop and has not ended."""
+        self.is_looked_up = False
+        """Whether the cache has been asked."""
+        self.is_cached = False
+        """Whether the cache had the value."""
+        self.has_permit = False
+        """Whether the limit by name has let the attempt go on."""
+        self.overdue: BaseException | None = None
+        """What the attempt fails with when its body has ended, since its time is up."""
+        self.timers: list[Timer] = []
+
+
+@dataclass(eq=False, slots=True)
+class Timer:
+    """Something that happens after a time, unless it is stopped before."""
+
+    id: int
+    kind: TimerKind
+    seconds: float
+    task: Task | None = None
+    region: Region | None = None
+    node: PlanNode | None = None
+
+
+TimerKind: TypeAlias = Literal['retry', 'timeout', 'idle', 'join', 'run']
 
 
 class Batch:
@@ -97,7 +134,7 @@ class Source:
 class OpenJoin:
     """A join that has been opened for one run of its parent fork and has not fired: a token at the join."""
 
-    __slots__ = 'buffer', 'closed', 'current', 'node', 'received', 'region'
+    __slots__ = 'buffer', 'came', 'causes', 'closed', 'current', 'is_enough', 'node', 'received', 'region', 'threads'
 
     def __init__(self, node: PlanNode, region: Region, current: Any):
         self.node = node
@@ -108,11 +145,24 @@ class OpenJoin:
         """Whether further values are refused, because a reducer cancelled what could bring them."""
         self.buffer: list[Contribution] = []
         """What waits to be folded in input order."""
+        self.came = 0
+        """The values received that are no failures."""
+        self.threads: set[int] = set()
+        """The threads of the region that brought one, if the join needs a share of them."""
+        self.causes: list[BaseException] = []
+        """The failures that it collected or ignored."""
+        self.is_enough = False
+        """Whether it goes on although something could still bring a value."""
 
     @property
     def index(self) -> int:
         """The thread that the join's own value belongs to."""
         return -1 - self.node.ordinal
+
+    @property
+    def firing_id(self) -> TaskID:
+        """Names the firing where it is the cause of something."""
+        return TaskID(f'{self.node.id}@{self.region.run_id}')
 
     def __repr__(self) -> str:
         return f'<join {self.node.id!r} open in {self.region!r}, {self.received} received, {len(self.buffer)} waiting>'
@@ -143,6 +193,14 @@ class Region:
     """Tokens by thread, if the plan tracks threads."""
     held: dict[int, int] | None = None
     """Values by thread that wait at a join to be folded."""
+    timers: dict[int, Timer] | None = None
+    """The deadlines of joins that wait for this run, by the join's number."""
+    passes: dict[int, dict[int, int]] | None = None
+    """How often guarded steps have been reached, by step and thread."""
+    total: int | None = None
+    """How many items a map without a source has started."""
+    cause: TaskID | None = None
+    """What led to the fork, if somebody listens."""
     live_items: int = 0
     frontier: int = 0
     """No thread before this one lives."""
@@ -163,6 +221,13 @@ class Region:
     @property
     def run_id(self) -> NodeRunID:
         return NodeRunID(f'run:{self.id}')
+
+    @property
+    def threads_in_all(self) -> int | None:
+        """How many branches or items the fork's run has; nothing as long as that is not known."""
+        if self.source is not None:
+            return self.source.pulled if self.source.exhausted else None
+        return self.total if self.node.kind is Kind.MAP else len(self.node.edges)
 
     def __repr__(self) -> str:
         return f'<run {self.id} of {self.node.id!r}>'
@@ -186,165 +251,3 @@ def position(region: Region, index: int, home: Region) -> tuple[tuple[bool, int]
         region, index = region.parent, region.index
         levels.append((index < 0, abs(index)))
     return tuple(reversed(levels))
-
-
-class Counts:
-    """Moves tokens, and remembers what the moves made possible."""
-
-    __slots__ = 'due', 'emptied', 'settled', 'tracks_threads'
-
-    def __init__(self, tracks_threads: bool):
-        self.tracks_threads = tracks_threads
-        self.due: deque[OpenJoin] = deque()
-        """Joins that may have nothing left to wait for."""
-        self.emptied: list[Region] = []
-        """Whole graphs, the run's or a subgraph's, in which no token is left."""
-        self.settled: list[tuple[Region, int]] = []
-        """Threads in which no token is left."""
-
-    def place(self, region: Region | None, cls: int, index: int, amount: int = 1) -> None:
-        """Count tokens in. Places what comes before `remove` takes what went, so that no count touches zero early."""
-        if self.tracks_threads and region is not None:
-            self._enter_thread(region, index, amount)
-        while region is not None:
-            count = region.counts.get(cls, 0)
-            region.counts[cls] = count + amount
-            if count:
-                return
-            parent = region.parent
-            if parent is not None and not region.present:
-                self._appear(region, parent)
-            region.present |= 1 << cls
-            if region.node.outward is not None:
-                cls = region.node.outward[cls]
-            region, amount = parent, 1
-
-    def remove(self, region: Region | None, cls: int, index: int, amount: int = 1) -> None:
-        """Count tokens out, and note the joins that may now fire."""
-        if self.tracks_threads and region is not None:
-            self._leave_thread(region, index, amount)
-        while region is not None:
-            count = region.counts[cls] - amount
-            if count:
-                region.counts[cls] = count
-                return
-            del region.counts[cls]
-            region.present &= ~(1 << cls)
-            if region.open:
-                self._note_due(region)
-            if not region.present:
-                self._vanish(region)
-            if region.node.outward is not None:
-                cls = region.node.outward[cls]
-            region, amount = region.parent, 1
-
-    def _note_due(self, region: Region) -> None:
-        for join in (region.open or {}).values():
-            if not region.present & join.node.blocking:
-                self.due.append(join)
-
-    def _appear(self, region: Region, parent: Region) -> None:
-        if parent.children is not None:
-            parent.children[region] = None
-        if self.tracks_threads:
-            self._enter_thread(parent, region.index, 1)
-
-    def _vanish(self, region: Region) -> None:
-        parent = region.parent
-        if parent is not None:
-            if parent.children is not None:
-                parent.children.pop(region, None)
-            if self.tracks_threads:
-                self._leave_thread(parent, region.index, 1)
-        if parent is None or region.node.partner >= 0:
-            self.emptied.append(region)
-
-    def _enter_thread(self, region: Region, index: int, amount: int) -> None:
-        threads = region.threads
-        if threads is None:
-            threads = region.threads = {}
-        before = threads.get(index, 0)
-        threads[index] = before + amount
-        if not before and index >= 0:
-            region.live_items += 1
-            region.frontier = min(region.frontier, index)
-            if region.source is not None and not (region.held and index in region.held):
-                region.source.in_flight += 1
-
-    def _leave_thread(self, region: Region, index: int, amount: int) -> None:
-        threads = region.threads
-        if threads is None:
-            return
-        left = threads[index] - amount
-        if left:
-            threads[index] = left
-            return
-        del threads[index]
-        if index >= 0:
-            region.live_items -= 1
-            if region.source is not None and not (region.held and index in region.held):
-                region.source.in_flight -= 1
-        self.settled.append((region, index))
-
-    def hold(self, region: Region | None, index: int, home: Region) -> None:
-        """Keep the places of the items that a value which waits to be folded comes from."""
-        while region is not None:
-            if region.held is None:
-                region.held = {}
-            is_new = index >= 0 and index not in region.held and index not in (region.threads or ())
-            if is_new and region.source is not None:  # only when a run is restored; else the thread still lives
-                region.source.in_flight += 1
-            region.held[index] = region.held.get(index, 0) + 1
-            if region is home:
-                return
-            region, index = region.parent, region.index
-
-    def release(self, region: Region | None, index: int, home: Region) -> list[Region]:
-        """Give those places free again; tells in which regions one came free."""
-        freed: list[Region] = []
-        while region is not None and region.held is not None:
-            left = region.held[index] - 1
-            if left:
-                region.held[index] = left
-            else:
-                del region.held[index]
-                if index >= 0 and index not in (region.threads or ()) and region.source is not None:
-                    region.source.in_flight -= 1
-                    freed.append(region)
-            if region is home:
-                return freed
-            region, index = region.parent, region.index
-        return freed
-
-
-def all_before_settled(region: Region, index: int, home: Region) -> bool:
-    """Whether nothing that stands before a place, below a region, can still bring a value."""
-    while True:
-        if index >= 0:
-            if _frontier(region) < index:
-                return False
-        elif not _is_next(region, index):
-            return False
-        if region is home or region.parent is None:
-            return True
-        region, index = region.parent, region.index
-
-
-def _is_next(region: Region, index: int) -> bool:
-    """Whether what left a join stands next: no item is left or to come, and nothing that left an earlier join lives."""
-    if region.live_items or (region.source is not None and not region.source.exhausted):
-        return False
-    return not any(index < other < 0 for other in region.threads or ())
-
-
-_NONE_TO_COME = 1 << 62
-
-
-def _frontier(region: Region) -> int:
-    """The first thread that still lives or has still to come."""
-    threads = region.threads or {}
-    if not region.live_items:
-        return region.source.pulled if region.source is not None else _NONE_TO_COME
-    while region.frontier not in threads:
-        region.frontier += 1
-    return region.frontier
