@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from plait_graph import events
-from plait_graph._run.machine import AskPermit, CancelTask, Machine, Queue, ReturnPermit
+from plait_graph._run.commands import AskPermit, CancelTask, ReturnPermit
+from plait_graph._run.ledger import Queue
+from plait_graph._run.machine import Machine
 from plait_graph._run.tokens import Attempt, Task, Timer
 from plait_graph.exceptions import StepTimeout
 from plait_graph.policies import StepPolicy

@@ -22,20 +22,20 @@ import anyio.to_thread
 
 from plait_graph import events
 from plait_graph._run.clock import Cancellable, Clock
-from plait_graph._run.crew import CANCELLED, AnyioCrew, AsyncioCrew, make_crew
-from plait_graph._run.failures import ErrorMode, raise_failures
-from plait_graph._run.isolation import as_coroutine, resume
-from plait_graph._run.machine import (
+from plait_graph._run.commands import (
     AskPermit,
     CancelTask,
     CloseSource,
     Command,
-    Ended,
     PullItem,
     ReturnPermit,
     StartTimer,
     StopTimer,
 )
+from plait_graph._run.crew import CANCELLED, AnyioCrew, AsyncioCrew, make_crew
+from plait_graph._run.failures import ErrorMode, raise_failures
+from plait_graph._run.isolation import as_coroutine, resume
+from plait_graph._run.machine import Ended
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Region, Task, Timer
 from plait_graph.exceptions import GraphRuntimeError
@@ -156,14 +156,9 @@ class Driver:
         scheduler = self.scheduler
         is_first = True
         try:
-            while True:
-                task = scheduler.take()
+            while (task := scheduler.take() or self._take_after_asking()) is not None:
                 if scheduler.commands:
                     self._carry_out()
-                    if task is None:
-                        continue  # there was something to ask for, and it may have been given
-                if task is None:
-                    return
                 if scheduler.ready and (is_first or not self._unstarted):
                     self._recruit(2)
                 is_first = False
@@ -178,6 +173,14 @@ class Driver:
             self._crash(error)
         finally:
             self._end_activity()
+
+    def _take_after_asking(self) -> Task | None:
+        """The next task, once limits have been asked that tasks wait for."""
+        task = None
+        while task is None and self.scheduler.commands:
+            self._carry_out()
+            task = self.scheduler.take()
+        return task
 
     def _crash(self, error: BaseException) -> None:
         """End the run by what came out of a listener, or of a function on an edge that asks to stop the program."""

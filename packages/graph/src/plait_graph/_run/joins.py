@@ -12,8 +12,9 @@ from typing import Any
 
 from plait_graph import events
 from plait_graph._compile.plan import PlanNode
+from plait_graph._run.commands import CancelTask
 from plait_graph._run.counts import all_before_settled
-from plait_graph._run.machine import FAILED, CancelTask, Machine, Move
+from plait_graph._run.machine import FAILED, Machine, Move
 from plait_graph._run.sources import close_source, want_item
 from plait_graph._run.tokens import Contribution, OpenJoin, Region, Task, fork_stack, position
 from plait_graph.exceptions import GraphRuntimeError, JoinUnsatisfied

@@ -8,78 +8,22 @@ not, since all of them have come to rest before the token that caused them is ta
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from plait_graph import events
 from plait_graph._compile.plan import Kind, Plan, PlanEdge, PlanNode
+from plait_graph._run.commands import FOR_WORK_TO_COME, CancelTask, CloseSource
 from plait_graph._run.counts import Counts
 from plait_graph._run.evaluator import Evaluator
-from plait_graph._run.tokens import Attempt, Batch, Environment, Region, Task, Timer, TimerKind
+from plait_graph._run.ledger import Ledger
+from plait_graph._run.tokens import Environment, Region, Task
 from plait_graph.exceptions import GraphRuntimeError, LoopLimitReached
 from plait_graph.id_types import TaskID
 
 FAILED: Any = object()
 """Stands for the value of a function that raised."""
-
-
-@dataclass(frozen=True, slots=True)
-class CancelTask:
-    """Stop the body of a task that runs; whatever it still gives is dropped."""
-
-    task: Task
-
-
-@dataclass(frozen=True, slots=True)
-class PullItem:
-    """Get the next item of an asynchronous source."""
-
-    region: Region
-
-
-@dataclass(frozen=True, slots=True)
-class CloseSource:
-    """Stop reading an asynchronous source."""
-
-    region: Region
-
-
-@dataclass(frozen=True, slots=True)
-class StartTimer:
-    """Tell of a timer when its time is up."""
-
-    timer: Timer
-
-
-@dataclass(frozen=True, slots=True)
-class StopTimer:
-    """Forget a timer."""
-
-    timer: Timer
-
-
-@dataclass(frozen=True, slots=True)
-class AskPermit:
-    """Ask a limit by name to let the next task go on that waits for it."""
-
-    name: str
-    limit: Any
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
-class ReturnPermit:
-    """Give a permit back that no body has used."""
-
-    task: Task
-
-
-Command: TypeAlias = CancelTask | PullItem | CloseSource | StartTimer | StopTimer | AskPermit | ReturnPermit
-
-_FOR_WORK_TO_COME = PullItem, StartTimer, AskPermit
-"""What is not to be done any more once the run has stopped."""
 
 
 @dataclass(slots=True)
@@ -126,34 +70,16 @@ class Loss:
     """The fork's run that has failed as a whole, if it is one."""
 
 
-class Queue:
-    """Tasks that wait for their step, or for a limit by name, to let them go on."""
-
-    __slots__ = 'asked_for', 'waiting'
-
-    def __init__(self) -> None:
-        self.waiting: deque[Task] = deque()
-        self.asked_for: Task | None = None
-        """The task that a permit was asked for."""
-
-
-_NONE: Mapping[Any, Any] = MappingProxyType({})
-"""Stands for records that most runs never make."""
-
 _NEVER_SHOWN: deque[Shown] = deque(maxlen=0)
 """Can hold nothing; stands for what is shown of runs that nobody watches."""
 
 
-class Machine:
+class Machine(Ledger):
     """The state of one run."""
 
-    max_concurrency: int | None = None
-    """How many step bodies may run at once."""
     led_nowhere: bool = False
     """Whether a map without items is to be shown."""
     outcome: Outcome | None = None
-    cancelled: set[int] | frozenset[int] = frozenset()
-    """Tasks that were cancelled before they started."""
     led: list[Task]
     """The tasks that the node which runs has led to so far, if the run is watched."""
     last_ends: Sequence[str] = ()
@@ -162,17 +88,10 @@ class Machine:
     """What leads to the tasks that are made now, if somebody listens."""
     stands_in: BaseException | None = None
     """The failure of the step that the task which is made now stands in for."""
+    losses: Sequence[Loss] = ()
+    """Failures of which it is not yet known what becomes of them."""
     causes: dict[int, TaskID | None] | None = None
     """The same for tasks at nodes other than steps, which are shown before they lead on."""
-    attempts: Mapping[int, Attempt] = _NONE
-    """What is known of tasks whose steps have policies, by the task's id."""
-    ending: Mapping[int, Task] = _NONE
-    """Tasks whose bodies were asked to stop because their time is up, and have not ended."""
-    timers: Mapping[int, Timer] = _NONE
-    queues: Mapping[str, Queue] = _NONE
-    """What waits for a limit by name, or for a place at a step, by the name of the limit or the id of the step."""
-    busy: Mapping[int, int] = _NONE
-    """How many bodies run of each step that allows only so many at once."""
 
     def __init__(
         self,
@@ -182,6 +101,7 @@ class Machine:
         watched: bool = False,
         listener: Callable[[events.RunEvent], None] | None = None,
     ):
+        super().__init__()
         self.plan = plan
         self.nodes = plan.nodes
         self.evaluator = evaluator
@@ -190,35 +110,19 @@ class Machine:
         self.is_careful = watched or listener is not None or plan.tracks_members
         """Whether even a step from one node to the next has to be noted."""
         self.counts = Counts(plan.tracks_threads)
-        self.next_id: int = 1
-        self.ready: deque[Task | Batch] = deque()
-        self.running: dict[int, Task] = {}
         self.sources: dict[int, Region] = {}
         """The asynchronous sources that are being read, by the region's id."""
-        self.commands: list[Command] = []
         self.moves: deque[Move] = deque()
         self.thirsty: deque[Region] = deque()
         """Maps over plain iterables that have places for further items."""
         self.shown: deque[Shown] = deque() if watched else _NEVER_SHOWN
         """What the one who watches has not seen yet."""
         self.errors: list[BaseException] = []
-        self.losses: deque[Loss] = deque()
-        """Failures of which it is not yet known what becomes of them."""
         if watched:
             self.led = []
         self.root = Region(0, plan.nodes[0], None, 0, 0, env)
         if plan.tracks_members:
             self.root.members, self.root.children = {}, {}
-
-    def new_id(self) -> int:
-        """A number that no task and no region has."""
-        self.next_id += 1
-        return self.next_id - 1
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no more bodies may run at once."""
-        return self.max_concurrency is not None and len(self.running) + len(self.ending) >= self.max_concurrency
 
     # Regions
 
@@ -240,100 +144,6 @@ class Machine:
             join = self.nodes[index]
             if join.needs is not None and join.needs.seconds is not None:
                 region.timers[index] = self.start_timer('join', join.needs.seconds, region=region, node=join)
-
-    # Timers and attempts
-
-    def start_timer(
-        self,
-        kind: TimerKind,
-        seconds: float,
-        *,
-        task: Task | None = None,
-        region: Region | None = None,
-        node: PlanNode | None = None,
-    ) -> Timer:
-        """Ask to be told when a time is up."""
-        timer = Timer(self.new_id(), kind, seconds, task, region, node)
-        if not isinstance(self.timers, dict):
-            self.timers = {}
-        self.timers[timer.id] = timer
-        self.commands.append(StartTimer(timer))
-        return timer
-
-    def stop_timer(self, timer: Timer) -> None:
-        """Forget a timer, if its time is not up."""
-        if isinstance(self.timers, dict) and self.timers.pop(timer.id, None) is not None:
-            self.commands.append(StopTimer(timer))
-
-    def attempt(self, task: Task, cause: BaseException | None = None) -> Attempt:
-        """What is known of a task's attempts; begins the first one."""
-        attempt = self.attempts.get(task.id)
-        if attempt is None:
-            if not isinstance(self.attempts, dict):
-                self.attempts = {}
-            attempt = self.attempts[task.id] = Attempt(cause)
-        return attempt
-
-    def attempt_number(self, task: Task) -> int:
-        """Which attempt of a task this is."""
-        attempt = self.attempts.get(task.id)
-        return 1 if attempt is None else attempt.number
-
-    def end_attempt(self, task: Task) -> None:
-        """Note that no body works on a task any more: its timers stop, and its place at its step is free."""
-        attempt = self.attempts.get(task.id)
-        if attempt is None:
-            return
-        for timer in attempt.timers:
-            self.stop_timer(timer)
-        attempt.timers.clear()
-        attempt.has_permit = False
-        if attempt.is_started:
-            attempt.is_started = False
-            self._leave_place(task.node)
-
-    def forget_attempts(self, task: Task) -> None:
-        """Note that a task is done."""
-        self.end_attempt(task)
-        if isinstance(self.attempts, dict):
-            self.attempts.pop(task.id, None)
-
-    def stop_ending(self, task: Task) -> bool:
-        """Expect no more of a task that was asked to stop; tells whether it had not ended."""
-        return isinstance(self.ending, dict) and self.ending.pop(task.id, None) is not None
-
-    def has_place(self, node: PlanNode) -> bool:
-        """Whether a step may have one more body at once."""
-        if node.policy is None or node.policy.max_concurrency is None:
-            return True
-        return self.busy.get(node.index, 0) < node.policy.max_concurrency
-
-    def take_place(self, node: PlanNode) -> None:
-        """Count a body of a step that allows only so many at once."""
-        if node.policy is not None and node.policy.max_concurrency is not None:
-            if not isinstance(self.busy, dict):
-                self.busy = {}
-            self.busy[node.index] = self.busy.get(node.index, 0) + 1
-
-    def _leave_place(self, node: PlanNode) -> None:
-        if isinstance(self.busy, dict) and node.index in self.busy:
-            self.busy[node.index] -= 1
-            self.let_next_in(node)
-
-    def let_next_in(self, node: PlanNode) -> None:
-        """Let the oldest task that waits for a place at its step try again, before all others."""
-        queue = self.queues.get(node.id)
-        while queue is not None and queue.waiting and self.has_place(node):
-            task = queue.waiting.popleft()
-            if not self.was_cancelled(task):
-                self.ready.appendleft(task)
-                return
-
-    def queue(self, name: str) -> Queue:
-        """The queue of a limit or a step."""
-        if not isinstance(self.queues, dict):
-            self.queues = {}
-        return self.queues.setdefault(name, Queue())
 
     # Tokens
 
@@ -373,19 +183,6 @@ class Machine:
     def leave_members(self, region: Region, member: Task) -> None:
         if region.members is not None:
             region.members.pop(member, None)
-
-    def cancel_waiting(self, task: Task) -> None:
-        """Remember that a task is not to start when its turn comes."""
-        if not isinstance(self.cancelled, set):
-            self.cancelled = set()
-        self.cancelled.add(task.id)
-
-    def was_cancelled(self, task: Task) -> bool:
-        """Whether a task is not to start; asked once, when its turn has come."""
-        if not isinstance(self.cancelled, set) or task.id not in self.cancelled:
-            return False
-        self.cancelled.discard(task.id)
-        return True
 
     # Values
 
@@ -483,7 +280,7 @@ class Machine:
         """Note a failure: of the run, or, if a join may take it, one that is looked at when all has come to rest."""
         _note(error, task, what, self.attempt_number(task))
         if self.plan.catches and isinstance(error, Exception):
-            self.losses.append(Loss(task, error, broken))
+            self.losses = (*self.losses, Loss(task, error, broken))
         else:
             self.give_up(task, error)
 
@@ -505,11 +302,12 @@ class Machine:
         if self.outcome is not None:
             return
         self.outcome = outcome
-        for waiting in (self.ready, self.moves, self.thirsty, self.losses):
+        self.losses = ()
+        for waiting in (self.ready, self.moves, self.thirsty):
             if waiting:
                 waiting.clear()
         if self.commands:  # what was cancelled before is still to be
-            self.commands[:] = [command for command in self.commands if not isinstance(command, _FOR_WORK_TO_COME)]
+            self.commands[:] = [command for command in self.commands if not isinstance(command, FOR_WORK_TO_COME)]
         for timer in list(self.timers.values()):
             self.stop_timer(timer)
         if self.running or self.sources:

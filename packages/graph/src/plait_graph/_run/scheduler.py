@@ -12,17 +12,17 @@ from typing import Any
 
 from plait_graph import events
 from plait_graph._compile.plan import Kind, PlanNode
-from plait_graph._run import attempts, branches, joins, routing, sources
-from plait_graph._run.evaluator import EXHAUSTED
-from plait_graph._run.machine import FAILED, Ended, Failed, Loss, Machine, Shown
-from plait_graph._run.tokens import Batch, OpenJoin, Region, Task, Timer
+from plait_graph._run import attempts, joins, routing, sources
+from plait_graph._run.machine import Ended, Failed, Shown
+from plait_graph._run.settling import Settling
+from plait_graph._run.tokens import Batch, Region, Task, Timer
 from plait_graph.exceptions import RunTimeout
 from plait_graph.util import Some
 
 _DECISION, _END = Kind.DECISION, Kind.END  # members of an enumeration are slow to get
 
 
-class Scheduler(Machine):
+class Scheduler(Settling):
     """The state of one run, and the events that change it.
 
     Args:
@@ -49,9 +49,9 @@ class Scheduler(Machine):
             self.ready.append(Task(self.new_id(), first, inputs, root, 0, 1))
             return
         self.go_on(start, inputs, root, 0, 0)
-        self._settle(None)
+        self.settle(None)
         if not root.present and self.outcome is None:
-            self._note_empty(root)
+            self.note_empty(root)
 
     def take(self) -> Task | None:
         """A worker is free: the oldest task that is ready, or nothing if there is none or no more may run at once."""
@@ -67,7 +67,7 @@ class Scheduler(Machine):
                 self.listener(events.StepStarted(task.node.id, task.task_id, task.fork_stack, task.inputs, number))
             return task
         if self.losses:
-            self._settle(None)
+            self.settle(None)
         return None
 
     def _take_first(self, task: Task) -> Task | None:
@@ -157,7 +157,7 @@ class Scheduler(Machine):
             node = target
             chosen = routing.choose(self, node, value, task.region, task.index, task.visit)
             if chosen is None:
-                self._settle(task)
+                self.settle(task)
                 return None
             edge, target = chosen, self.nodes[chosen.target]
         if target.is_step and not edge.transforms and target.arriving == task.node.arriving and target.policy is None:
@@ -167,7 +167,7 @@ class Scheduler(Machine):
             self.counts.remove(task.region, task.node.arriving, task.index)
             return None
         self.pass_on(node, edge, value, task.region, task.index, task.visit)
-        self._settle(task)
+        self.settle(task)
         return None
 
     def _leave_step(self, task: Task, value: Any) -> None:
@@ -184,7 +184,7 @@ class Scheduler(Machine):
             routing.route(self, task, value)
         else:
             self.go_on(node, value, task.region, task.index, task.visit)
-        self._settle(task)
+        self.settle(task)
 
     def fail(self, task: Task, error: BaseException) -> None:
         """A step raised."""
@@ -223,12 +223,12 @@ class Scheduler(Machine):
                 return
             error = fault
             if attempts.fall_back(self, task, error):
-                self._settle(task)
+                self.settle(task)
                 return
         self.leave_members(task.region, task)
         self.failed(task, error)
         if self.losses:
-            self._settle(None)
+            self.settle(None)
 
     def is_looking_up(self, task: Task) -> bool:
         """Whether a task is to ask its step's cache, and not to run its body yet."""
@@ -249,14 +249,14 @@ class Scheduler(Machine):
         """A limit by name lets the task go on that was asked for; nothing if that has no use for it now."""
         task = attempts.use_permit(self, name)
         if self.losses:
-            self._settle(None)
+            self.settle(None)
         return task
 
     def refused(self, name: str, error: BaseException) -> None:
         """A limit by name will never let the task go on that was asked for."""
         attempts.fail_waiting(self, name, error)
         if self.losses:
-            self._settle(None)
+            self.settle(None)
 
     def emitted(self, task: Task) -> None:
         """A body emitted something."""
@@ -273,7 +273,7 @@ class Scheduler(Machine):
             return
         if timer.kind == 'join' and timer.region is not None and timer.node is not None:
             joins.expire(self, timer.region, timer.node)
-            self._settle(None)
+            self.settle(None)
         elif timer.kind == 'run':
             self._run_out_of_time(timer.seconds)
         elif timer.task is not None and timer.kind == 'retry':
@@ -298,16 +298,16 @@ class Scheduler(Machine):
             return
         source.requested = False
         self.cause = region.cause
-        self._deliver(region, item)
-        self._settle(None)
+        self.deliver(region, item)
+        self.settle(None)
         sources.want_item(self, region)
 
     def exhausted(self, region: Region) -> None:
         """An asynchronous source has no more items."""
         if region.source is not None and not region.source.exhausted and self.outcome is None:
             self.cause = region.cause
-            self._exhaust(region)
-            self._settle(None)
+            self.exhaust(region)
+            self.settle(None)
 
     def broken(self, region: Region, error: BaseException) -> None:
         """An asynchronous source raised."""
@@ -317,7 +317,7 @@ class Scheduler(Machine):
         sources.fail_source(self, region, error)
         if self.outcome is None:
             sources.close_source(self, region)
-            self._settle(None)
+            self.settle(None)
 
     def cancel(self) -> None:
         """Whoever waits for the run does so no longer."""
@@ -379,7 +379,7 @@ class Scheduler(Machine):
                 self.leave(task)
         if shown.holder is not None:
             self.leave(shown.holder)
-        self._settle(None)
+        self.settle(None)
 
     def place(self, node: PlanNode, inputs: Any, region: Region, index: int) -> Task:
         """Make a task that no node led to."""
@@ -403,132 +403,11 @@ class Scheduler(Machine):
         if self.causes is not None:
             self.cause = self.causes.pop(task.id, None)
         if self.watched and task.node.kind is Kind.END:
-            self._show()
+            self.show()
             routing.finish_graph(self, task.inputs, task.region, task)
             return
         routing.act(self, task.node, task.inputs, task.region, task.index, task.visit)
-        self._settle(task)
-
-    # What follows from an event
-
-    def _settle(self, task: Task | None) -> None:
-        """Bring everything to rest: all moves, then the token that caused them, then what that made possible."""
-        if self.moves:
-            self._move_all()
-        if self.watched:
-            self._show()
-            if self.shown and self.shown[-1].holder is task:
-                task = None  # it stays until it is known what becomes of it
-        if task is not None:
-            self.counts.remove(task.region, task.node.arriving, task.index)
-        while self.outcome is None and self._see_to_next():
-            pass
-
-    def _see_to_next(self) -> bool:
-        """Do the next thing that what happened has made possible; tells whether there was one."""
-        counts = self.counts
-        if self.losses:
-            self._lose(self.losses.popleft())
-        elif counts.settled:
-            self._note_settled(*counts.settled.pop())
-        elif counts.outlived:
-            self.stop_timer(counts.outlived.pop())
-        elif counts.emptied:  # before joins fire: what lies around an empty subgraph has failed with it
-            self._note_empty(counts.emptied.pop())
-        elif self.thirsty:
-            self._feed(self.thirsty.popleft())
-        elif counts.due:
-            self._fire(counts.due.popleft())
-        else:
-            return False
-        return True
-
-    def _move_all(self) -> None:
-        moves = self.moves
-        while moves:
-            routing.act(self, *moves.popleft())
-
-    def _show(self) -> None:
-        """Show the tasks that a node led to, if somebody watches."""
-        if self.watched and (self.led or self.led_nowhere):
-            self.shown.append(Shown(self.led))
-            self.led, self.led_nowhere = [], False
-
-    def _lose(self, loss: Loss) -> None:
-        if not branches.lose(self, loss):
-            self.give_up(loss.task, loss.error)
-            return
-        self._move_all()
-        self._show()
-        self.counts.remove(loss.task.region, loss.task.node.arriving, loss.task.index)
-
-    def _fire(self, join: OpenJoin) -> None:
-        if joins.fire(self, join):
-            self._move_all()
-            self._show()
-            joins.retire(self, join)
-
-    def _note_settled(self, region: Region, index: int) -> None:
-        """A thread has nothing left: what waited for it can be folded, and its place is free."""
-        if self.plan.tracks_threads:
-            joins.fold_in_order(self, region)
-        sources.want_item(self, region)
-
-    def _note_empty(self, region: Region) -> None:
-        """No token is left in a whole graph."""
-        if region.present or region.closed or any(shown.end or shown.error for shown in self.shown):
-            return
-        if region.parent is None:
-            self.stall('')
-            return
-        region.closed = True
-        self.stall(f' in subgraph {region.node.id!r}')
-
-    # Maps
-
-    def _feed(self, region: Region) -> None:
-        """Pull items for a map as long as it has places for them."""
-        source = region.source
-        if source is None:
-            return
-        self.cause = region.cause
-        while source.has_room and self.outcome is None:
-            item = sources.pull(self, region)
-            if item is EXHAUSTED:
-                self._exhaust(region)
-            elif item is FAILED:
-                sources.close_source(self, region)
-            else:
-                self._deliver(region, item)
-        source.requested = False
-        self._move_all()
-        self._show()
-
-    def _deliver(self, region: Region, item: Any) -> None:
-        """Let an item of a map go on; its place is kept until it has come to rest."""
-        source = region.source
-        if source is None:
-            return
-        index = source.pulled
-        source.pulled += 1
-        node = region.node
-        self.counts.place(region, node.leaving, index)
-        self.go_on(node, item, region, index, region.visit)
-        self._move_all()
-        self.counts.remove(region, node.leaving, index)
-        if self.counts.settled and self.counts.settled[-1] == (region, index):
-            self.counts.settled.pop()
-            if self.plan.tracks_threads:
-                joins.fold_in_order(self, region)
-
-    def _exhaust(self, region: Region) -> None:
-        """A map has had its last item."""
-        if region.source is not None and not region.source.pulled:
-            routing.finish_empty(self, region.node, region)
-            self._move_all()
-        sources.close_source(self, region)
-        for join in list((region.open or {}).values()):
-            joins.note_enough(self, join)  # a share of the items is known only now
+        self.settle(task)
 
 
 __all__ = 'Ended', 'Failed', 'Scheduler'

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from plait_graph._run.commands import CloseSource, PullItem
 from plait_graph._run.evaluator import EXHAUSTED
-from plait_graph._run.machine import FAILED, CloseSource, Machine, PullItem
+from plait_graph._run.machine import FAILED, Machine
 from plait_graph._run.tokens import Region
 
 SOURCE_THREAD = -(1 << 62)

@@ -1,0 +1,171 @@
+"""What a run keeps account of beside its tokens: ids, who is ready, who runs, who waits for what.
+
+Knows nothing of how values move.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from plait_graph._compile.plan import PlanNode
+from plait_graph._run.commands import Command, StartTimer, StopTimer
+from plait_graph._run.tokens import Attempt, Batch, Region, Task, Timer, TimerKind
+
+
+class Queue:
+    """Tasks that wait for their step, or for a limit by name, to let them go on."""
+
+    __slots__ = 'asked_for', 'waiting'
+
+    def __init__(self) -> None:
+        self.waiting: deque[Task] = deque()
+        self.asked_for: Task | None = None
+        """The task that a permit was asked for."""
+
+
+_NONE: Mapping[Any, Any] = MappingProxyType({})
+"""Stands for records that most runs never make."""
+
+
+class Ledger:
+    """The tasks of one run by what they do, their attempts, and the timers that are set."""
+
+    max_concurrency: int | None = None
+    """How many step bodies may run at once."""
+    cancelled: set[int] | frozenset[int] = frozenset()
+    """Tasks that were cancelled before they started."""
+    attempts: Mapping[int, Attempt] = _NONE
+    """What is known of tasks whose steps have policies, by the task's id."""
+    ending: Mapping[int, Task] = _NONE
+    """Tasks whose bodies were asked to stop because their time is up, and have not ended."""
+    timers: Mapping[int, Timer] = _NONE
+    queues: Mapping[str, Queue] = _NONE
+    """What waits for a limit by name, or for a place at a step, by the name of the limit or the id of the step."""
+    busy: Mapping[int, int] = _NONE
+    """How many bodies run of each step that allows only so many at once."""
+
+    def __init__(self) -> None:
+        self.next_id: int = 1
+        self.ready: deque[Task | Batch] = deque()
+        self.running: dict[int, Task] = {}
+        self.commands: list[Command] = []
+
+    def new_id(self) -> int:
+        """A number that no task and no region has."""
+        self.next_id += 1
+        return self.next_id - 1
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more bodies may run at once."""
+        return self.max_concurrency is not None and len(self.running) + len(self.ending) >= self.max_concurrency
+
+    def cancel_waiting(self, task: Task) -> None:
+        """Remember that a task is not to start when its turn comes."""
+        if not isinstance(self.cancelled, set):
+            self.cancelled = set()
+        self.cancelled.add(task.id)
+
+    def was_cancelled(self, task: Task) -> bool:
+        """Whether a task is not to start; asked once, when its turn has come."""
+        if not isinstance(self.cancelled, set) or task.id not in self.cancelled:
+            return False
+        self.cancelled.discard(task.id)
+        return True
+
+    # Timers and attempts
+
+    def start_timer(
+        self,
+        kind: TimerKind,
+        seconds: float,
+        *,
+        task: Task | None = None,
+        region: Region | None = None,
+        node: PlanNode | None = None,
+    ) -> Timer:
+        """Ask to be told when a time is up."""
+        timer = Timer(self.new_id(), kind, seconds, task, region, node)
+        if not isinstance(self.timers, dict):
+            self.timers = {}
+        self.timers[timer.id] = timer
+        self.commands.append(StartTimer(timer))
+        return timer
+
+    def stop_timer(self, timer: Timer) -> None:
+        """Forget a timer, if its time is not up."""
+        if isinstance(self.timers, dict) and self.timers.pop(timer.id, None) is not None:
+            self.commands.append(StopTimer(timer))
+
+    def attempt(self, task: Task, cause: BaseException | None = None) -> Attempt:
+        """What is known of a task's attempts; begins the first one."""
+        attempt = self.attempts.get(task.id)
+        if attempt is None:
+            if not isinstance(self.attempts, dict):
+                self.attempts = {}
+            attempt = self.attempts[task.id] = Attempt(cause)
+        return attempt
+
+    def attempt_number(self, task: Task) -> int:
+        """Which attempt of a task this is."""
+        attempt = self.attempts.get(task.id)
+        return 1 if attempt is None else attempt.number
+
+    def end_attempt(self, task: Task) -> None:
+        """Note that no body works on a task any more: its timers stop, and its place at its step is free."""
+        attempt = self.attempts.get(task.id)
+        if attempt is None:
+            return
+        for timer in attempt.timers:
+            self.stop_timer(timer)
+        attempt.timers.clear()
+        attempt.has_permit = False
+        if attempt.is_started:
+            attempt.is_started = False
+            self._leave_place(task.node)
+
+    def forget_attempts(self, task: Task) -> None:
+        """Note that a task is done."""
+        self.end_attempt(task)
+        if isinstance(self.attempts, dict):
+            self.attempts.pop(task.id, None)
+
+    def stop_ending(self, task: Task) -> bool:
+        """Expect no more of a task that was asked to stop; tells whether it had not ended."""
+        return isinstance(self.ending, dict) and self.ending.pop(task.id, None) is not None
+
+    def has_place(self, node: PlanNode) -> bool:
+        """Whether a step may have one more body at once."""
+        if node.policy is None or node.policy.max_concurrency is None:
+            return True
+        return self.busy.get(node.index, 0) < node.policy.max_concurrency
+
+    def take_place(self, node: PlanNode) -> None:
+        """Count a body of a step that allows only so many at once."""
+        if node.policy is not None and node.policy.max_concurrency is not None:
+            if not isinstance(self.busy, dict):
+                self.busy = {}
+            self.busy[node.index] = self.busy.get(node.index, 0) + 1
+
+    def _leave_place(self, node: PlanNode) -> None:
+        if isinstance(self.busy, dict) and node.index in self.busy:
+            self.busy[node.index] -= 1
+            self.let_next_in(node)
+
+    def let_next_in(self, node: PlanNode) -> None:
+        """Let the oldest task that waits for a place at its step try again, before all others."""
+        queue = self.queues.get(node.id)
+        while queue is not None and queue.waiting and self.has_place(node):
+            task = queue.waiting.popleft()
+            if not self.was_cancelled(task):
+                self.ready.appendleft(task)
+                return
+
+    def queue(self, name: str) -> Queue:
+        """The queue of a limit or a step."""
+        if not isinstance(self.queues, dict):
+            self.queues = {}
+        return self.queues.setdefault(name, Queue())
