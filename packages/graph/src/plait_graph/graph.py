@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from types import FrameType, MappingProxyType, UnionType
-from typing import Any, Generic, Literal, Union, cast, get_args, get_origin
+from typing import Any, Generic, Literal, Union, Unpack, cast, get_args, get_origin
 
-from plait_graph import events
 from plait_graph._compile.compile import Compiled
 from plait_graph._compile.findings import Finding
 from plait_graph._compile.lower import Layout
 from plait_graph._compile.plan import Plan
 from plait_graph._definition import Definition
-from plait_graph._run.driver import Driver
-from plait_graph._run.evaluator import Evaluator
-from plait_graph._run.failures import ErrorMode
-from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.sync import run_sync
-from plait_graph._run.tokens import Environment
 from plait_graph._typevars import Deps, DepsIn, Input, InputIn, Output, OutputOut, State, StateIn
 from plait_graph.exceptions import GraphRuntimeError, GraphSetupError
 from plait_graph.graph_run import EndMarker, ErrorMarker, GraphRun, GraphTask, GraphTaskRequest, JoinItem
@@ -27,6 +21,7 @@ from plait_graph.id_types import JoinID, NodeID
 from plait_graph.mermaid import StateDiagramDirection, build_mermaid_graph
 from plait_graph.parent_forks import ParentFork
 from plait_graph.paths import AnyNode, Path
+from plait_graph.run_options import IterOptions, RunOptions, make_driver
 from plait_graph.step import Step, StepContext, SubgraphStep
 
 __all__ = (
@@ -82,12 +77,7 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         state: StateIn = cast(Any, None),
         deps: DepsIn = cast(Any, None),
         inputs: InputIn = cast(Any, None),
-        span: AbstractContextManager[Any] | None = None,
-        infer_name: bool = True,
-        on_event: Callable[[events.RunEvent], None] | None = None,
-        max_concurrency: int | None = None,
-        errors: ErrorMode = 'group',
-        run_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> OutputOut:
         """Run the graph and give its output.
 
@@ -95,34 +85,27 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
             state: The state, one object that all steps share and may change.
             deps: Whatever steps need and do not change; handed on as it is.
             inputs: The value that the start node passes on.
-            span: A context manager that is entered around the run.
-            infer_name: Whether a graph without a name takes that of the caller's variable.
-            on_event: Is called with each event of the run, on the event loop, and should be quick.
-            max_concurrency: How many step bodies may run at once; `None` for all that are ready.
-            errors: What is raised if several steps fail: a `'group'` of all their exceptions, or the `'first'` one with
-                notes of the others.
-            run_id: An id of your own for the run; it goes into idempotency keys.
+            options: `span`, `infer_name`, `on_event`, `max_concurrency`, `errors`, `run_id`, `deadline`, `budget`,
+                `executor`, `clock` and `debug`: see `RunOptions`.
 
         Raises:
             Exception: What a step raised, as itself.
             ExceptionGroup: What several steps raised before the others could be stopped.
             GraphRuntimeError: The run cannot go on: no branch matched, nothing leads to the end any more, the inputs
                 are not of the type that the graph takes.
+            RunTimeout: The deadline has passed.
 
         If the caller is cancelled, all steps are, and their clean-up is waited for; steps in threads are waited for.
         """
-        if infer_name and not self._has_looked_for_name:
+        if not self._has_looked_for_name and options.get('infer_name', True):
             self._find_name(inspect.currentframe())
         if self._accepted_input is not None:
             self._check_inputs(inputs)
-        scheduler = Scheduler(self.plan, _EVALUATOR, Environment(state, deps), False, on_event)
-        if max_concurrency is not None:
-            scheduler.max_concurrency = checked_limit(max_concurrency)
-        driver = Driver(scheduler, on_event, run_id)
-        if span is None:
-            return await driver.run(inputs, errors)
-        with span:
-            return await driver.run(inputs, errors)
+        if not options:
+            return await make_driver(self.plan, state, deps, options).run(inputs)
+        driver = make_driver(self.plan, state, deps, options, listener=options.get('on_event'))
+        with options.get('span') or nullcontext():
+            return await driver.run(inputs, options.get('errors', 'group'))
 
     def run_sync(
         self,
@@ -130,33 +113,17 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         state: StateIn = cast(Any, None),
         deps: DepsIn = cast(Any, None),
         inputs: InputIn = cast(Any, None),
-        span: AbstractContextManager[Any] | None = None,
-        infer_name: bool = True,
-        on_event: Callable[[events.RunEvent], None] | None = None,
-        max_concurrency: int | None = None,
-        errors: ErrorMode = 'group',
-        run_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> OutputOut:
         """Run the graph from synchronous code; see `run`.
 
         Uses and keeps the event loop of the thread. Where one runs already, as in a notebook, the run goes to a thread
         of its own, and this call waits for it.
         """
-        if infer_name and not self._has_looked_for_name:
+        if not self._has_looked_for_name and options.get('infer_name', True):
             self._find_name(inspect.currentframe())
-        return run_sync(
-            lambda: self.run(
-                state=state,
-                deps=deps,
-                inputs=inputs,
-                span=span,
-                infer_name=False,
-                on_event=on_event,
-                max_concurrency=max_concurrency,
-                errors=errors,
-                run_id=run_id,
-            )
-        )
+        options['infer_name'] = False
+        return run_sync(lambda: self.run(state=state, deps=deps, inputs=inputs, **options))
 
     def iter(
         self: Graph[State, Deps, Input, Output],
@@ -164,27 +131,14 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         state: State = cast(Any, None),
         deps: Deps = cast(Any, None),
         inputs: Input = cast(Any, None),
-        span: AbstractContextManager[Any] | None = None,
-        infer_name: bool = True,
-        on_event: Callable[[events.RunEvent], None] | None = None,
-        max_concurrency: int | None = None,
-        run_id: str | None = None,
+        **options: Unpack[IterOptions],
     ) -> GraphRun[State, Deps, Output]:
         """A run to be watched and steered: `async with graph.iter(...) as run`; see `run` for the arguments."""
-        if infer_name and not self._has_looked_for_name:
+        if not self._has_looked_for_name and options.get('infer_name', True):
             self._find_name(inspect.currentframe())
         if self._accepted_input is not None:
             self._check_inputs(inputs)
-        return GraphRun(
-            self,
-            state=state,
-            deps=deps,
-            inputs=inputs,
-            span=span,
-            listener=on_event,
-            max_concurrency=None if max_concurrency is None else checked_limit(max_concurrency),
-            run_id=run_id,
-        )
+        return GraphRun(self, state=state, deps=deps, inputs=inputs, **options)
 
     def as_step(
         self,
@@ -342,9 +296,6 @@ class _Subgraph:
         return self._compiled.routing
 
 
-_EVALUATOR = Evaluator()
-
-
 def make_graph(
     definition: Definition,
     compiled: Compiled,
@@ -393,14 +344,3 @@ def _accepted(type_: Any) -> Any:
 
 def _type_name(type_: Any) -> str:
     return type_.__name__ if type(type_) is type else str(type_)
-
-
-def checked_limit(limit: int) -> int:
-    """A limit that lets something run.
-
-    Raises:
-        GraphRuntimeError: It does not.
-    """
-    if limit < 1:
-        raise GraphRuntimeError(f'max_concurrency={limit!r} lets no step run. Give at least 1, or None for no limit.')
-    return limit

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeAlias, Unpack, cast
 
 from plait_graph import events
-from plait_graph._run.driver import Driver
-from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.failures import raise_failures
 from plait_graph._run.machine import Ended, Shown
-from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.tokens import Environment, Region, Task
+from plait_graph._run.tokens import Region, Task
 from plait_graph._typevars import Deps, OutputOut, State
 from plait_graph.exceptions import GraphRuntimeError, RunCancelled
 from plait_graph.id_types import ForkStack, NodeID, NodeRunID, TaskID
 from plait_graph.node import StartNode
+from plait_graph.run_options import IterOptions, make_driver
 
 if TYPE_CHECKING:
     from plait_graph.graph import Graph
@@ -102,27 +100,18 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         state: State,
         deps: Deps,
         inputs: Any,
-        span: AbstractContextManager[Any] | None = None,
-        listener: Callable[[events.RunEvent], None] | None = None,
-        max_concurrency: int | None = None,
-        run_id: str | None = None,
+        **options: Unpack[IterOptions],
     ):
         self.graph = graph
         self.state = state
         self.deps = deps
         self.inputs = inputs
-        self._listener = listener
-        self._span = span
+        self._listener = options.get('on_event')
+        self._span = options.get('span')
         self._stack = ExitStack()
-        self._scheduler = Scheduler(
-            graph.plan,
-            Evaluator(),
-            Environment(state, deps),
-            watched=True,
-            listener=None if listener is None else self._tell,
-        )
-        self._scheduler.max_concurrency = max_concurrency
-        self._driver = Driver(self._scheduler, None if listener is None else self._tell, run_id)
+        listener = None if self._listener is None else self._tell
+        self._driver = make_driver(graph.plan, state, deps, options, watched=True, listener=listener)
+        self._scheduler = self._driver.scheduler
         self._phase = 'new'
         self._is_shown = False
         """Whether the first of what the scheduler shows has been given to the user."""

@@ -1,0 +1,108 @@
+"""What can be said about one run, whichever way it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from plait_graph import events
+from plait_graph._run.clock import Clock
+from plait_graph._run.driver import Driver
+from plait_graph._run.evaluator import Evaluator
+from plait_graph._run.failures import ErrorMode
+from plait_graph._run.scheduler import Scheduler
+from plait_graph._run.tokens import Environment
+from plait_graph.exceptions import GraphRuntimeError, GraphSetupError
+from plait_graph.policies import Duration, seconds_of
+
+if TYPE_CHECKING:
+    from plait_graph._compile.plan import Plan
+    from plait_graph.budget import Budget
+    from plait_graph.executors import Executor
+
+__all__ = 'Clock', 'IterOptions', 'RunOptions'
+
+
+class IterOptions(TypedDict, total=False):
+    """The options of `Graph.iter`."""
+
+    span: AbstractContextManager[Any] | None
+    """A context manager that is entered around the run."""
+    infer_name: bool
+    """Whether a graph without a name takes that of the caller's variable; it does unless told otherwise."""
+    on_event: Callable[[events.RunEvent], None] | None
+    """Is called with each event of the run, on the event loop, and should be quick."""
+    max_concurrency: int | None
+    """How many step bodies may run at once; `None` for all that are ready."""
+    run_id: str | None
+    """An id of your own for the run; it goes into idempotency keys."""
+    deadline: Duration | None
+    """How long the whole run may take; a number means seconds. It then fails with `RunTimeout`."""
+    budget: Budget | None
+    """What the run may spend; steps have it as `ctx.budget`. Its time is a deadline as well."""
+    executor: Executor | None
+    """Where the bodies of steps with `worker='process'` run; a pool of processes if nothing else is said."""
+    clock: Clock | None
+    """What keeps the run's retries, time-outs and deadlines; the event loop, if nothing else is said."""
+    debug: bool | float
+    """Whether steps that block the event loop are reported; a number is for how many seconds they may."""
+
+
+class RunOptions(IterOptions, total=False):
+    """The options of `Graph.run` and `Graph.run_sync`."""
+
+    errors: ErrorMode
+    """What is raised if several steps fail: a `'group'` of all their exceptions, which is the default, or the `'first'`
+    one with notes of the others."""
+
+
+_KNOWN = RunOptions.__annotations__.keys() | IterOptions.__annotations__.keys()
+_EVALUATOR = Evaluator()
+
+
+def make_driver(
+    plan: Plan,
+    state: Any,
+    deps: Any,
+    options: RunOptions,
+    *,
+    watched: bool = False,
+    listener: Callable[[events.RunEvent], None] | None = None,
+) -> Driver:
+    """A driver for a new run.
+
+    Raises:
+        GraphRuntimeError: An option makes no sense, or there is none of that name.
+    """
+    env = Environment(state, deps)
+    scheduler = Scheduler(plan, _EVALUATOR, env, watched, listener)
+    if not options:
+        return Driver(scheduler, listener)
+    unknown = options.keys() - _KNOWN
+    if unknown:
+        raise TypeError(f'A run has no options {sorted(unknown)}. The options are {", ".join(sorted(_KNOWN))}.')
+    max_concurrency = options.get('max_concurrency')
+    if max_concurrency is not None:
+        scheduler.max_concurrency = _checked_limit(max_concurrency)
+    seconds = _seconds_for(options)
+    if seconds is not None:
+        scheduler.allow(seconds)
+    return Driver(scheduler, listener, options.get('run_id'), options.get('clock'))
+
+
+def _seconds_for(options: RunOptions) -> float | None:
+    """How long a run may take, if that is said."""
+    deadline = options.get('deadline')
+    if deadline is None:
+        return None
+    try:
+        return seconds_of(deadline, 'deadline')
+    except GraphSetupError as error:
+        raise GraphRuntimeError(error.message) from None
+
+
+def _checked_limit(limit: int) -> int:
+    if limit < 1:
+        raise GraphRuntimeError(f'max_concurrency={limit!r} lets no step run. Give at least 1, or None for no limit.')
+    return limit
