@@ -6,7 +6,8 @@ import random
 import pytest
 
 from plait_graph._run.evaluator import Evaluator
-from plait_graph._run.snapshot import restore, snapshot
+from plait_graph._run.restoring import restore
+from plait_graph._run.snapshot import snapshot
 from plait_graph._run.tokens import Environment
 from properties.lockstep import LONGEST, WIDEST, Side, seeds
 from properties.random_graphs import INPUTS, random_graph

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, cast
 
 from plait_graph.exceptions import GraphSetupError
 
@@ -225,14 +225,7 @@ class Retry:
     def __post_init__(self) -> None:
         if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:  # pyright: ignore[reportUnnecessaryIsInstance] # bad input
             raise GraphSetupError(f'Retry(attempts={self.attempts!r}) is no number of attempts. Give 1 or more.')
-        classes = self.on if isinstance(self.on, tuple) else (self.on,)
-        for each in classes:
-            is_class = isinstance(each, type)
-            if (is_class and not issubclass(each, Exception)) or (not is_class and not callable(each)):
-                raise GraphSetupError(
-                    f'Retry(on={self.on!r}): {each!r} is no class of errors that can be tried again. '
-                    f'Give subclasses of Exception, or a predicate.'
-                )
+        _check_errors(self.on)
         if not callable(self.wait) and not (isinstance(self.wait, int | float) and self.wait >= 0):  # pyright: ignore[reportUnnecessaryIsInstance] # bad input
             raise GraphSetupError(f'Retry(wait={self.wait!r}) is neither seconds nor a strategy. Give one of them.')
         if self.stop is not None and not callable(self.stop):
@@ -272,9 +265,18 @@ class Retry:
         """Whether there may be another attempt after an error."""
         if not isinstance(error, Exception):
             return False
-        if isinstance(self.on, type | tuple):
-            return isinstance(error, self.on)
-        return self.on(error)
+        on: Any = self.on
+        return isinstance(error, on) if isinstance(on, type | tuple) else on(error)
+
+
+def _check_errors(on: Any) -> None:
+    for each in cast('tuple[Any, ...]', on) if isinstance(on, tuple) else (on,):
+        is_error = issubclass(each, Exception) if isinstance(each, type) else callable(each)
+        if not is_error:
+            raise GraphSetupError(
+                f'Retry(on={on!r}): {each!r} is no class of errors that can be tried again. '
+                f'Give subclasses of Exception, or a predicate.'
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,9 +369,8 @@ class StepPolicy:
     @property
     def limit_name(self) -> str:
         """The name of the limit; empty if there is none."""
-        if self.limit is None or isinstance(self.limit, str):
-            return self.limit or ''
-        return self.limit.name
+        limit: Any = self.limit
+        return limit or '' if isinstance(limit, str | None) else getattr(limit, 'limit', limit).name
 
 
 def step_policy(step_id: str, options: StepOptions) -> StepPolicy | None:

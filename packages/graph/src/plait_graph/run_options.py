@@ -65,7 +65,7 @@ def make_driver(
     plan: Plan,
     state: Any,
     deps: Any,
-    options: RunOptions,
+    options: RunOptions | IterOptions,
     *,
     watched: bool = False,
     listener: Callable[[events.RunEvent], None] | None = None,
@@ -91,7 +91,7 @@ def make_driver(
     return Driver(scheduler, listener, options.get('run_id'), options.get('clock'))
 
 
-def _seconds_for(options: RunOptions) -> float | None:
+def _seconds_for(options: RunOptions | IterOptions) -> float | None:
     """How long a run may take, if that is said."""
     deadline = options.get('deadline')
     if deadline is None:

@@ -227,7 +227,7 @@ def _check_policy(step: Step[Any, Any, Any, Any], policy: StepPolicy) -> None:
             f'Step {step.id!r} has an idle_timeout and runs in a process, whose events come when it has ended. '
             f'Give timeout= instead.'
         )
-    if isinstance(policy.fallback, Step) and policy.fallback.id == step.id:
+    if getattr(policy.fallback, 'id', None) == step.id:
         raise GraphSetupError(f'Step {step.id!r} is its own fallback. Name another step, or use retry=.')
 
 
