@@ -6,6 +6,7 @@ Each class says when it is raised. The built-in base classes are those that prog
 from __future__ import annotations
 
 __all__ = (
+    'EventLogError',
     'GraphBuildingError',
     'GraphError',
     'GraphRuntimeError',
@@ -70,6 +71,10 @@ class StepTimeout(GraphRuntimeError, TimeoutError):
 
 class RunTimeout(GraphRuntimeError, TimeoutError):
     """Raised when the deadline of a whole run has passed."""
+
+
+class EventLogError(GraphError, ValueError):
+    """Raised when a file is not a log of events that can be read."""
 
 
 class UnsupportedEventLoopError(GraphError, RuntimeError):

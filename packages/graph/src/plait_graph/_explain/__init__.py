@@ -1,0 +1,1 @@
+"""What a log of events tells about a run: pure functions from events to frozen records."""
