@@ -1646,7 +1646,7 @@ async def test_events_come_in_the_order_in_which_things_happen():
         JoinFired,
         RunFinished,
     ]
-    assert seen[-1] == RunFinished([1])
+    assert seen[-1] == RunFinished([1], seen[-2].firing_id)
 
 
 async def test_events_name_task_and_stack():
@@ -1697,7 +1697,7 @@ async def test_run_events_gives_the_stream():
         events = [event async for event in run.events()]
 
     assert [event.event for event in events if isinstance(event, Emitted)] == ['half way']
-    assert events[-1] == RunFinished(42)
+    assert events[-1] == RunFinished(42, events[0].task_id)
     assert run.output == 42
 
 
@@ -2182,7 +2182,7 @@ def test_run_sync_takes_what_run_takes(thread_loop):
 
     assert g.build().run_sync(state=state, deps=6, inputs=7, on_event=seen.append) == 7
     assert state == [6]
-    assert seen[-1] == RunFinished(7)
+    assert seen[-1] == RunFinished(7, seen[0].task_id)
 
 
 def test_run_sync_raises_what_run_raises(thread_loop):

@@ -172,6 +172,8 @@ class RunFinished:
     """The run reached its end."""
 
     output: Any
+    cause: TaskID | None = None
+    """The task of the step that gave the output, or the `firing_id` of a join."""
 
 
 RunEvent: TypeAlias = (

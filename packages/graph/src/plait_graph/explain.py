@@ -20,7 +20,7 @@ from plait_graph._explain.history import FiredJoin, JoinedValue, ReachedStep, re
 from plait_graph._explain.log_file import LogHeader, read_file, write_lines
 from plait_graph._explain.records import LoggedEvent, RecordedError
 from plait_graph._explain.statistics import NodeStatistics, RunStatistics, count
-from plait_graph.events import RunEvent
+from plait_graph.events import RunEvent, RunFinished
 from plait_graph.exceptions import GraphRuntimeError
 
 __all__ = (
@@ -135,14 +135,26 @@ class EventLog:
 
     # Asking
 
-    def why(self, task_id: str) -> Explanation:
+    def why(self, task_id: str | None = None) -> Explanation:
         """What led to a task, or to the firing of a join (its `firing_id`): the way back to the start.
+
+        Args:
+            task_id: The task or firing; without it, what gave the run's output.
 
         Raises:
             GraphRuntimeError: The log has no such task or firing; the message says which there are, and if the id is
                 that of a node, which tasks were there.
         """
-        return explain(read_history(self), task_id)
+        return explain(read_history(self), self._last_cause() if task_id is None else task_id)
+
+    def _last_cause(self) -> str:
+        ends = self.of(RunFinished)
+        if not ends or ends[-1].event.cause is None:
+            raise GraphRuntimeError(
+                f'{self!r} has no output that a step or join gave, so it cannot say what led to it. '
+                f'Name a task: log.why(task_id).'
+            )
+        return ends[-1].event.cause
 
     def why_not(self, node_id: str) -> DeadEnds:
         """Where values ended that did not come to a node: failed, cancelled, dropped, still waiting, or led nowhere.

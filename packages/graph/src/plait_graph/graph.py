@@ -21,7 +21,7 @@ from plait_graph.id_types import JoinID, NodeID
 from plait_graph.mermaid import StateDiagramDirection, build_mermaid_graph
 from plait_graph.parent_forks import ParentFork
 from plait_graph.paths import AnyNode, Path
-from plait_graph.run_options import IterOptions, RunOptions, make_driver
+from plait_graph.run_options import IterOptions, RunOptions, listener_of, make_driver
 from plait_graph.step import Step, StepContext, SubgraphStep
 
 __all__ = (
@@ -86,7 +86,7 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
             deps: Whatever steps need and do not change; handed on as it is.
             inputs: The value that the start node passes on.
             options: `span`, `infer_name`, `on_event`, `max_concurrency`, `errors`, `run_id`, `deadline`, `budget`,
-                `executor`, `clock` and `debug`: see `RunOptions`.
+                `executor`, `clock`, `log` and `debug`: see `RunOptions`.
 
         Raises:
             Exception: What a step raised, as itself.
@@ -103,7 +103,7 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
             self._check_inputs(inputs)
         if not options:
             return await make_driver(self.plan, state, deps, options).run(inputs)
-        driver = make_driver(self.plan, state, deps, options, listener=options.get('on_event'))
+        driver = make_driver(self.plan, state, deps, options, listener=listener_of(options))
         with options.get('span') or nullcontext():
             return await driver.run(inputs, options.get('errors', 'group'))
 

@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeAlias, Unpac
 from plait_graph import events
 from plait_graph._run.failures import raise_failures
 from plait_graph._run.machine import Ended, Shown
+from plait_graph._run.snapshot import live_regions
 from plait_graph._run.tokens import Region, Task
 from plait_graph._typevars import Deps, OutputOut, State
 from plait_graph.exceptions import GraphRuntimeError, RunCancelled
 from plait_graph.id_types import ForkStack, NodeID, NodeRunID, TaskID
 from plait_graph.node import StartNode
-from plait_graph.run_options import IterOptions, make_driver
+from plait_graph.run_options import IterOptions, listener_of, make_driver
 
 if TYPE_CHECKING:
+    from plait_graph.explain import EventLog, Explanation, RunStatistics
     from plait_graph.graph import Graph
 
-__all__ = 'EndMarker', 'ErrorMarker', 'GraphRun', 'GraphTask', 'GraphTaskRequest', 'JoinItem'
+__all__ = 'EndMarker', 'ErrorMarker', 'GraphRun', 'GraphTask', 'GraphTaskRequest', 'JoinItem', 'RunCounts'
 
 
 @dataclass(repr=False)
@@ -77,6 +79,22 @@ class GraphTask(GraphTaskRequest):
     """Tells the tasks of a run apart."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """How many tasks a run has at one moment."""
+
+    running: int
+    """Bodies at work, those included that were asked to stop and have not ended."""
+    ready: int
+    """Tasks that could start if there were a place for them."""
+    waiting: int
+    """Tasks that wait for a limit, for a place at their step, or for the time of their next attempt."""
+    open_joins: int
+    """Joins that have received something and wait for more."""
+    recorded: RunStatistics | None
+    """What happened so far, if the run has a log."""
+
+
 Request: TypeAlias = GraphTaskRequest | JoinItem
 
 
@@ -106,7 +124,8 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         self.state = state
         self.deps = deps
         self.inputs = inputs
-        self._listener = options.get('on_event')
+        self._listener = listener_of(options)
+        self._log = options.get('log')
         self._span = options.get('span')
         self._stack = ExitStack()
         listener = None if self._listener is None else self._tell
@@ -162,6 +181,33 @@ class GraphRun(Generic[State, Deps, OutputOut]):
     def output(self) -> OutputOut | None:
         """The output of the run if it has ended, also after the block; otherwise `None`."""
         return self._next.value if isinstance(self._next, EndMarker) else None
+
+    def why(self, task_id: str | None = None) -> Explanation:
+        """What led to a task, or, without one, to the output of the run: the values and branches back to the start.
+
+        Raises:
+            GraphRuntimeError: The run is not recorded, or has no such task.
+        """
+        return self._recorded('why').why(task_id)
+
+    def statistics(self) -> RunCounts:
+        """How many tasks the run has now, by what they do, and what a log says of those it had."""
+        scheduler, log = self._scheduler, self._log
+        return RunCounts(
+            running=len(scheduler.running) + len(scheduler.ending),
+            ready=scheduler.count_ready(),
+            waiting=scheduler.count_waiting(),
+            open_joins=sum(len(region.open or ()) for region in live_regions(scheduler)),
+            recorded=None if log is None else log.statistics(),
+        )
+
+    def _recorded(self, member: str) -> EventLog:
+        if self._log is None:
+            raise GraphRuntimeError(
+                f'GraphRun.{member} asks what happened, and this run is not recorded. '
+                f'Give it a log: graph.iter(..., log=EventLog()).'
+            )
+        return self._log
 
     def __repr__(self) -> str:
         return f'<{type(self).__name__} of {self.graph.name or "a graph"}, next: {self.next_task!r}>'

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from plait_graph._compile.plan import Plan
     from plait_graph.budget import Budget
     from plait_graph.executors import Executor
+    from plait_graph.explain import EventLog
 
 __all__ = 'Clock', 'IterOptions', 'RunOptions'
 
@@ -33,6 +34,8 @@ class IterOptions(TypedDict, total=False):
     """Whether a graph without a name takes that of the caller's variable; it does unless told otherwise."""
     on_event: Callable[[events.RunEvent], None] | None
     """Is called with each event of the run, on the event loop, and should be quick."""
+    log: EventLog | None
+    """Records the events of the run, for `run.why`, `run.statistics` and whatever else can be asked of it."""
     max_concurrency: int | None
     """How many step bodies may run at once; `None` for all that are ready."""
     run_id: str | None
@@ -89,6 +92,21 @@ def make_driver(
     if seconds is not None:
         scheduler.allow(seconds)
     return Driver(scheduler, listener, options.get('run_id'), options.get('clock'))
+
+
+def listener_of(options: RunOptions | IterOptions) -> Callable[[events.RunEvent], None] | None:
+    """What is told the events of a run: the caller's function, the caller's log, or both."""
+    listener, log = options.get('on_event'), options.get('log')
+    if log is None:
+        return listener
+    if listener is None:
+        return log
+
+    def tell(event: events.RunEvent) -> None:
+        log(event)
+        listener(event)
+
+    return tell
 
 
 def _seconds_for(options: RunOptions | IterOptions) -> float | None:

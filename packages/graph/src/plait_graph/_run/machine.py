@@ -316,7 +316,7 @@ class Machine(Ledger):
         if type(outcome) is Ended:
             self.running.clear()  # what these still give is of no interest
             if self.listener is not None:
-                self.listener(events.RunFinished(outcome.value))
+                self.listener(events.RunFinished(outcome.value, self.cause))
 
     def note_end(self, text: str) -> None:
         """Remember where a token ended, for the message in case it was the last one."""

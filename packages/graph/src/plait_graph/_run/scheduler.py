@@ -349,6 +349,15 @@ class Scheduler(Settling):
             return count
         return min(count, self.max_concurrency - len(self.running) - len(self.ending))
 
+    def count_ready(self) -> int:
+        """How many tasks wait for nothing but their turn."""
+        return sum(len(each.items) - each.next if isinstance(each, Batch) else 1 for each in self.ready)
+
+    def count_waiting(self) -> int:
+        """How many tasks wait for a limit, for a place at their step, or for the time of their next attempt."""
+        sleeping = sum(timer.kind == 'retry' for timer in self.timers.values())
+        return sleeping + sum(len(queue.waiting) for queue in self.queues.values())
+
     def tasks(self) -> list[Task]:
         """All tasks that wait or run, but for the items of a map that wait in a batch."""
         waiting = [task for task in self.ready if isinstance(task, Task)]

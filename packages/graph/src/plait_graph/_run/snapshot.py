@@ -41,7 +41,7 @@ def snapshot(scheduler: Scheduler) -> Data:
     Raises:
         GraphRuntimeError: A user's value cannot be copied.
     """
-    regions = _regions(scheduler)
+    regions = live_regions(scheduler)
     data: Data = {
         'version': VERSION,
         'next_id': scheduler.next_id,
@@ -69,7 +69,7 @@ def snapshot(scheduler: Scheduler) -> Data:
         ) from error
 
 
-def _regions(scheduler: Scheduler) -> list[Region]:
+def live_regions(scheduler: Scheduler) -> list[Region]:
     """All regions that hold a token, those further out first."""
     found: dict[int, Region] = {}
     holders = [scheduler.root]
