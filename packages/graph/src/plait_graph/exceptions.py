@@ -5,7 +5,13 @@ Each class says when it is raised. The built-in base classes are those that prog
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
 __all__ = (
+    'BudgetExceeded',
     'EventLogError',
     'GraphBuildingError',
     'GraphError',
@@ -75,6 +81,37 @@ class RunTimeout(GraphRuntimeError, TimeoutError):
 
 class EventLogError(GraphError, ValueError):
     """Raised when a file is not a log of events that can be read."""
+
+
+class BudgetExceeded(GraphRuntimeError):
+    """Raised when a budget has less left than is asked for or was spent, or when its time is up."""
+
+    leaf: str
+    """What there is too little of: `'seconds'`, `'money'`, `'tokens'` or `'calls'`."""
+    budget: str
+    """The names of the budget and of those that it is part of, such as `run/research`."""
+    asked: Decimal | int | None
+    """What was asked for or spent; `None` for time."""
+    remaining: Decimal | int | float
+    """What was left of it."""
+
+    def __init__(
+        self,
+        message: str,
+        leaf: str,
+        budget: str,
+        asked: Decimal | int | None,
+        remaining: Decimal | int | float,
+    ):
+        super().__init__(message)
+        self.leaf = leaf
+        self.budget = budget
+        self.asked = asked
+        self.remaining = remaining
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep the parts when it is sent to another process."""
+        return type(self), (self.message, self.leaf, self.budget, self.asked, self.remaining), vars(self)
 
 
 class UnsupportedEventLoopError(GraphError, RuntimeError):
