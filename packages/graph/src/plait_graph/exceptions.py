@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 __all__ = (
+    'BlockingStepWarning',
     'BudgetExceeded',
     'EventLogError',
     'GraphBuildingError',
@@ -24,6 +25,7 @@ __all__ = (
     'RunTimeout',
     'StepTimeout',
     'UnsupportedEventLoopError',
+    'WorkerDied',
 )
 
 
@@ -116,3 +118,11 @@ class BudgetExceeded(GraphRuntimeError):
 
 class UnsupportedEventLoopError(GraphError, RuntimeError):
     """Raised when `run_sync` finds an event loop that it cannot drive."""
+
+
+class WorkerDied(GraphRuntimeError):
+    """Raised for a step whose process ended before the step did."""
+
+
+class BlockingStepWarning(RuntimeWarning):
+    """Shown for a step on the event loop that kept all others waiting."""
