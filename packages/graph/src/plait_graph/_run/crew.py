@@ -11,13 +11,16 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from plait_graph._run.clock import Cancellable
 from plait_graph._run.isolation import isolated, resume
+
+T = TypeVar('T')
 
 CANCELLED: Any = object()
 """Stands for the value of a body that was cancelled as it was asked to be."""
@@ -32,6 +35,10 @@ class Crew(Protocol):
 
     async def run_body(self, key: object, context: Context, body: Coroutine[Any, Any, Any]) -> Any:
         """Await a body in its context; gives its value, or `CANCELLED`."""
+        ...
+
+    async def call_plain(self, key: object, function: Callable[[], T], abandon: bool) -> T:
+        """Call a plain function so that it blocks nobody; `abandon` leaves it behind if the caller is cancelled."""
         ...
 
     def cancel(self, key: object) -> None:
@@ -64,7 +71,14 @@ class Crew(Protocol):
     ) -> None: ...
 
 
-class AsyncioCrew:
+class _InThreads:
+    """Plain functions run in worker threads, whatever the event loop."""
+
+    async def call_plain(self, key: object, function: Callable[[], T], abandon: bool) -> T:
+        return await anyio.to_thread.run_sync(function, abandon_on_cancel=abandon)
+
+
+class AsyncioCrew(_InThreads):
     """Workers that are tasks of the asyncio loop."""
 
     def __init__(self) -> None:
@@ -139,7 +153,7 @@ class AsyncioCrew:
         """Nothing is left to do: whoever used the crew has waited for its workers."""
 
 
-class AnyioCrew:
+class AnyioCrew(_InThreads):
     """Workers that are tasks of an anyio group, on any backend."""
 
     def __init__(self) -> None:

@@ -12,13 +12,13 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from functools import partial
 from threading import get_ident
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
 from plait_graph import events
 from plait_graph._run.clock import Cancellable, Clock
@@ -70,11 +70,13 @@ class Driver:
         listener: Callable[[events.RunEvent], None] | None = None,
         run_id: str | None = None,
         clock: Clock | None = None,
+        crew: Callable[[], AsyncioCrew | AnyioCrew] = make_crew,
     ):
         self.scheduler = scheduler
         self.listener = listener
         self._run_id = run_id
         self._clock = clock
+        self._make_crew = crew
         self._context = copy_context()
         self._thread = get_ident()
 
@@ -87,7 +89,8 @@ class Driver:
         """
         scheduler = self.scheduler
         scheduler.begin(inputs)
-        await self._run_alone()
+        if self._make_crew is make_crew:  # another crew is given to see every body
+            await self._run_alone()
         if scheduler.outcome is None:
             await self._run_together()
         outcome = scheduler.outcome
@@ -130,7 +133,7 @@ class Driver:
 
     async def _run_together(self) -> None:
         """Let workers do what there is to do, and wait for them."""
-        async with make_crew() as crew:
+        async with self._make_crew() as crew:
             self._crew = crew
             try:
                 await self.wait_idle()
@@ -254,7 +257,7 @@ class Driver:
         self, task: Task, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any], own: Context
     ) -> Any:
         """Call a plain function in a worker thread, and await on the loop what it gives if that can be awaited."""
-        (value,) = await anyio.to_thread.run_sync(_call_plain, own, step, context, abandon_on_cancel=step.abandon)
+        (value,) = await self.crew.call_plain(task, partial(_call_plain, own, step, context), step.abandon)
         if inspect.isawaitable(value):
             value = await self.crew.run_body(task, own, as_coroutine(value))
         return value
@@ -424,7 +427,7 @@ class Driver:
 
     async def enter(self) -> None:
         """Be ready to start workers."""
-        self._crew = await make_crew().__aenter__()
+        self._crew = await self._make_crew().__aenter__()
 
     async def wait_shown(self, is_enough: Callable[[], bool] = lambda: False) -> None:
         """Work until there is something to show, or the run has its outcome, or the caller has had enough."""

@@ -27,7 +27,7 @@ def run_sync(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     Raises:
         UnsupportedEventLoopError: The thread's loop cannot be driven from here.
     """
-    if _is_in_loop():
+    if is_in_loop():
         from anyio.from_thread import start_blocking_portal
 
         with start_blocking_portal(backend='asyncio') as portal:
@@ -50,7 +50,8 @@ async def _result_of(task: asyncio.Task[T]) -> T:
     return await task
 
 
-def _is_in_loop() -> bool:
+def is_in_loop() -> bool:
+    """Whether the code that asks is called from an event loop."""
     try:
         anyio.get_cancelled_exc_class()
     except RuntimeError:
