@@ -274,7 +274,7 @@ class InProcessExecutor(AttendedExecutor):
         state = envelope.state if parcel is None else parcel.state
         context = make_context(state, envelope.deps, envelope.inputs, envelope.task, EnvelopeRun(emit))
         if step.kind == 'sync':
-            (value,) = await anyio.to_thread.run_sync(_call_plain, step, context, abandon_on_cancel=step.abandon)
+            (value,) = await anyio.to_thread.run_sync(call_plain, step, context, abandon_on_cancel=step.abandon)
         else:
             value = step.call(context)
         if step.kind != 'stream' and inspect.isawaitable(value):
@@ -282,7 +282,7 @@ class InProcessExecutor(AttendedExecutor):
         return Outcome(envelope.key, 'value', value, state_changes=None if parcel is None else parcel.changes())
 
 
-def _call_plain(step: AnyStep, context: StepContext[Any, Any, Any]) -> tuple[Any]:
+def call_plain(step: AnyStep, context: StepContext[Any, Any, Any]) -> tuple[Any]:
     """Call a function; the value is wrapped, as trio takes a bare coroutine for a mistake."""
     try:
         return (step.call(context),)
@@ -310,6 +310,14 @@ class EnvelopeRun:
         """Which attempt this is."""
         return task.attempt
 
+    def failure_of(self, task: TaskInfo) -> BaseException | None:
+        """Not known: errors are not sent along."""
+        raise _unknown_elsewhere(task, 'failure')
+
+    def budget_of(self, task: TaskInfo) -> Any:
+        """Not known: a budget is one object that all bodies share."""
+        raise _unknown_elsewhere(task, 'budget')
+
     def idempotency_key_of(self, task: TaskInfo) -> str:
         """The key for receivers of side effects."""
         return task.idempotency_key
@@ -317,6 +325,13 @@ class EnvelopeRun:
     def emit_from(self, task: TaskInfo, event: object) -> None:
         """Pass an event on."""
         self._emit(event)
+
+
+def _unknown_elsewhere(task: TaskInfo, member: str) -> GraphRuntimeError:
+    return GraphRuntimeError(
+        f'StepContext.{member} is not known to step {task.node_id!r}, whose body an executor runs. '
+        f'Pass on what it needs of it as inputs.'
+    )
 
 
 def cancelled_from_within(node_id: NodeID, error: BaseException) -> GraphRuntimeError:

@@ -300,7 +300,8 @@ class GraphRun(Generic[State, Deps, OutputOut]):
             self._driver.notify()
 
         self._listener = tell
-        self._scheduler.listener = self._driver.listener = self._tell
+        self._scheduler.listener = self._tell
+        self._driver.listener = self._tell
 
     def _tell(self, event: events.RunEvent) -> None:
         if self._listener is not None:

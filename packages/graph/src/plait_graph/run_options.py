@@ -12,6 +12,7 @@ from plait_graph._run.driver import Driver
 from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.failures import ErrorMode
 from plait_graph._run.scheduler import Scheduler
+from plait_graph._run.surroundings import Surroundings
 from plait_graph._run.tokens import Environment
 from plait_graph.exceptions import GraphRuntimeError, GraphSetupError
 from plait_graph.policies import Duration, seconds_of
@@ -62,6 +63,7 @@ class RunOptions(IterOptions, total=False):
 
 _KNOWN = RunOptions.__annotations__.keys() | IterOptions.__annotations__.keys()
 _EVALUATOR = Evaluator()
+_SECONDS_UNTIL_BLAMED = 0.1
 
 
 def make_driver(
@@ -80,7 +82,7 @@ def make_driver(
     """
     env = Environment(state, deps)
     scheduler = Scheduler(plan, _EVALUATOR, env, watched, listener)
-    if not options:
+    if not options and not plan.uses_processes:
         return Driver(scheduler, listener)
     unknown = options.keys() - _KNOWN
     if unknown:
@@ -91,7 +93,12 @@ def make_driver(
     seconds = _seconds_for(options)
     if seconds is not None:
         scheduler.allow(seconds)
-    return Driver(scheduler, listener, options.get('run_id'), options.get('clock'))
+    budget = options.get('budget')
+    driver = Driver(scheduler, listener, options.get('run_id'), options.get('clock'), budget=budget)
+    threshold = _threshold(options.get('debug', False))
+    if plan.uses_processes or threshold is not None:
+        driver.surroundings = Surroundings(plan.uses_processes, options.get('executor'), threshold, driver.tell)
+    return driver
 
 
 def listener_of(options: RunOptions | IterOptions) -> Callable[[events.RunEvent], None] | None:
@@ -110,14 +117,30 @@ def listener_of(options: RunOptions | IterOptions) -> Callable[[events.RunEvent]
 
 
 def _seconds_for(options: RunOptions | IterOptions) -> float | None:
-    """How long a run may take, if that is said."""
-    deadline = options.get('deadline')
-    if deadline is None:
+    """How long a run may take, if its deadline or its budget says so."""
+    deadline, budget = options.get('deadline'), options.get('budget')
+    times: list[float] = []
+    if deadline is not None:
+        try:
+            times.append(seconds_of(deadline, 'deadline'))
+        except GraphSetupError as error:
+            raise GraphRuntimeError(error.message) from None
+    if budget is not None:
+        budget.start()
+        budget.check()
+        if budget.remaining.seconds is not None:
+            times.append(budget.remaining.seconds)
+    return min(times, default=None)
+
+
+def _threshold(debug: bool | float) -> float | None:
+    """For how long a step may have the event loop for itself before it is reported, if it is."""
+    if debug is False:
         return None
-    try:
-        return seconds_of(deadline, 'deadline')
-    except GraphSetupError as error:
-        raise GraphRuntimeError(error.message) from None
+    seconds = _SECONDS_UNTIL_BLAMED if debug is True else debug
+    if seconds <= 0:
+        raise GraphRuntimeError(f'debug={debug!r} is no time that a step may take. Give True, or seconds above 0.')
+    return seconds
 
 
 def _checked_limit(limit: int) -> int:

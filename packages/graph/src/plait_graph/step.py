@@ -9,7 +9,7 @@ import functools
 import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeAlias, cast
 
 from plait_graph._typevars import (
     Deps,
@@ -29,6 +29,9 @@ from plait_graph.exceptions import GraphRuntimeError, GraphSetupError
 from plait_graph.id_types import NodeID, TaskID
 from plait_graph.policies import StepPolicy
 
+if TYPE_CHECKING:
+    from plait_graph.budget import Budget
+
 __all__ = 'AnyStep', 'NodeStep', 'Step', 'StepContext', 'StepFunction', 'StepNode', 'StreamFunction'
 
 
@@ -39,6 +42,7 @@ class RunInfo(Protocol):
     def task_id_of(self, task: Any, /) -> TaskID: ...
     def attempt_of(self, task: Any, /) -> int: ...
     def failure_of(self, task: Any, /) -> BaseException | None: ...
+    def budget_of(self, task: Any, /) -> Budget: ...
     def idempotency_key_of(self, task: Any, /) -> str: ...
     def emit_from(self, task: Any, event: object, /) -> None: ...
 
@@ -93,6 +97,15 @@ class StepContext(Generic[StateOut, DepsOut, InputOut]):
     def failure(self) -> BaseException | None:
         """Why this attempt is made: what the one before raised, or the step that this one is the fallback of."""
         return self._require_run('failure').failure_of(self._task)
+
+    @property
+    def budget(self) -> Budget:
+        """What the run may still spend, and has spent: time, money, tokens, calls.
+
+        The same for all steps, subgraphs included; give it on to a run that you start yourself, or give that a child of
+        it: `graph.run(budget=ctx.budget.child(name='research', tokens=10_000))`.
+        """
+        return self._require_run('budget').budget_of(self._task)
 
     @property
     def idempotency_key(self) -> str:

@@ -51,6 +51,7 @@ def link(structure: Structure) -> Plan:
         by_path={node.id: node.index for node in plan_nodes},
         tracks_members=any(_can_cancel(node, nodes) for node in nodes),
         tracks_threads=whole.tracks_threads,
+        uses_processes=any(node.is_step and node.node.kind == 'process' for node in plan_nodes),
         catches=any(node.needs is not None and _may_take_failures(node.needs) for node in plan_nodes),
     )
 

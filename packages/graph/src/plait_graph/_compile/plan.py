@@ -107,6 +107,8 @@ class Plan:
     tracks_threads: bool
     """Whether a map has a limit, or a reducer in input order can cancel, so that regions must know which of their
     threads still live."""
+    uses_processes: bool
+    """Whether bodies of steps run in processes."""
     catches: bool
     """Whether there are joins that may take failures, so that not each of them is one of the run."""
 

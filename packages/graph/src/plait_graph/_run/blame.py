@@ -11,27 +11,15 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Coroutine, Generator
-from dataclasses import dataclass
 from traceback import FrameSummary, StackSummary, walk_stack
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
+from plait_graph.events import LoopBlocked
 from plait_graph.exceptions import BlockingStepWarning
 from plait_graph.id_types import ForkStack, NodeID, TaskID
 
 _LOOKS_A_THRESHOLD = 10
-
-
-@dataclass(frozen=True, slots=True)
-class LoopBlocked:
-    """A step on the event loop kept all others waiting."""
-
-    node_id: NodeID
-    task_id: TaskID
-    fork_stack: ForkStack
-    seconds: float
-    stack: str
-    """Where the step was, from its own function on; empty if it left the interpreter no moment to look."""
 
 
 class _Node(Protocol):

@@ -160,7 +160,11 @@ class AnyioCrew(_InThreads):
         self._group: TaskGroup = anyio.create_task_group()
         self._bodies: dict[object, anyio.CancelScope] = {}
         self._event = anyio.Event()
-        self._token = anyio.lowlevel.current_token()
+        token: Any = anyio.lowlevel.current_token().native_token
+        # anyio's own way into a loop waits until that has answered; nobody who gives a permit back may be held up.
+        self._post: Callable[[Callable[[], None]], object] = (
+            getattr(token, 'call_soon_threadsafe', None) or token.run_sync_soon
+        )
         self._cancelled = anyio.get_cancelled_exc_class()
 
     def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -192,7 +196,7 @@ class AnyioCrew(_InThreads):
         self._event.set()
 
     def notify_from_thread(self, function: Callable[[], None]) -> None:
-        anyio.from_thread.run_sync(function, token=self._token)
+        self._post(function)
 
     def call_later(self, seconds: float, callback: Callable[[], None], /) -> Cancellable:
         scope = anyio.CancelScope()

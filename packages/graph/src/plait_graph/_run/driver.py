@@ -9,18 +9,17 @@ wait for something, and stays small while they do not.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from contextvars import Context, copy_context
-from functools import partial
 from threading import get_ident
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 
 from plait_graph import events
+from plait_graph._run.bodies import Bodies
 from plait_graph._run.clock import Cancellable, Clock
 from plait_graph._run.commands import (
     AskPermit,
@@ -34,24 +33,25 @@ from plait_graph._run.commands import (
 )
 from plait_graph._run.crew import CANCELLED, AnyioCrew, AsyncioCrew, make_crew
 from plait_graph._run.failures import ErrorMode, raise_failures
+from plait_graph._run.informant import Informant
 from plait_graph._run.isolation import as_coroutine, resume
 from plait_graph._run.machine import Ended
+from plait_graph._run.reading import Reading
 from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.tokens import Region, Task, Timer
+from plait_graph._run.surroundings import Surroundings
+from plait_graph._run.tokens import Task, Timer
 from plait_graph.exceptions import GraphRuntimeError
-from plait_graph.id_types import NodeID, TaskID
-from plait_graph.policies import StepPolicy
-from plait_graph.step import Step, StepContext, make_context
+from plait_graph.executors import Executor, cancelled_from_within
+from plait_graph.step import AnyStep, StepContext, make_context
 
 if TYPE_CHECKING:
     from plait_graph._run.permits import Permits
+    from plait_graph.budget import Budget
 
 _COROUTINE: Any = CoroutineType
-_PULLS_WITHOUT_PAUSE = 64
-"""How many items are read from an asynchronous source before other tasks get their turn."""
 
 
-class Driver:
+class Driver(Informant):
     """Runs one scheduler to its end."""
 
     _crew: AsyncioCrew | AnyioCrew | None = None
@@ -59,10 +59,12 @@ class Driver:
     """Workers and readers that have not ended."""
     _unstarted: int = 0
     """Workers that have been started and have not begun yet."""
-    _readers: dict[int, _Reader] | None = None
+    _reading: Reading | None = None
+    _bodies: Bodies | None = None
     _timers: dict[int, Cancellable] | None = None
     """What has been set on the clock."""
     _permits: Permits | None = None
+    surroundings: Surroundings | None = None
 
     def __init__(
         self,
@@ -71,10 +73,9 @@ class Driver:
         run_id: str | None = None,
         clock: Clock | None = None,
         crew: Callable[[], AsyncioCrew | AnyioCrew] = make_crew,
+        budget: Budget | None = None,
     ):
-        self.scheduler = scheduler
-        self.listener = listener
-        self._run_id = run_id
+        super().__init__(scheduler, listener, run_id, budget)
         self._clock = clock
         self._make_crew = crew
         self._context = copy_context()
@@ -89,7 +90,7 @@ class Driver:
         """
         scheduler = self.scheduler
         scheduler.begin(inputs)
-        if self._make_crew is make_crew:  # another crew is given to see every body
+        if self._make_crew is make_crew and self.surroundings is None:  # others are given to see every body
             await self._run_alone()
         if scheduler.outcome is None:
             await self._run_together()
@@ -120,7 +121,7 @@ class Driver:
             except BaseException as error:
                 if not _is_spontaneous(error):
                     raise
-                scheduler.fail(task, _cancelled_from_within(task, error))
+                scheduler.fail(task, cancelled_from_within(task.node.id, error))
                 return
             task = scheduler.proceed(task, value)
             if task is None:
@@ -135,15 +136,19 @@ class Driver:
         """Let workers do what there is to do, and wait for them."""
         async with self._make_crew() as crew:
             self._crew = crew
-            try:
-                await self.wait_idle()
-            except GeneratorExit:  # closed by hand, without a loop that could be waited for
-                raise
-            except BaseException:
-                await self.stop()
-                raise
-            finally:
-                self._close()
+            async with self.surroundings or nullcontext():
+                await self._see_to_the_end()
+
+    async def _see_to_the_end(self) -> None:
+        try:
+            await self.wait_idle()
+        except GeneratorExit:  # closed by hand, without a loop that could be waited for
+            raise
+        except BaseException:
+            await self.stop()
+            raise
+        finally:
+            self._close()
 
     def _close(self) -> None:
         """Expect nothing more of clocks and limits."""
@@ -175,7 +180,7 @@ class Driver:
                 raise
             self._crash(error)
         finally:
-            self._end_activity()
+            self.end_activity()
 
     def _take_after_asking(self) -> Task | None:
         """The next task, once limits have been asked that tasks wait for."""
@@ -200,80 +205,58 @@ class Driver:
         try:
             context = make_context(env.state, env.deps, task.inputs, task, self)
             if step.policy is not None:
-                await self._do_by_policy(task, step, step.policy, context)
+                await self.bodies.do_by_policy(task, step, step.policy, context)
                 return
             if step.kind == 'async':
-                value = await crew.run_body(task, self._context.copy(), as_coroutine(step.call(context)))
+                value = await crew.run_body(task, self._context.copy(), self.body_of(task, step, context))
             else:
-                value = await self._call(task, step, context)
+                value = await self.bodies.call(task, step, context)
         except BaseException as error:
             if crew.is_outer(error):
                 raise
             if isinstance(error, asyncio.CancelledError):
-                error = _cancelled_from_within(task, error)
+                error = cancelled_from_within(task.node.id, error)
             scheduler.fail(task, error)
         else:
             if value is not CANCELLED:
                 scheduler.finish(task, value)
 
-    async def _call(self, task: Task, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any]) -> Any:
-        """Run a body; gives its value, or `CANCELLED` if it ended because it was asked to."""
-        crew = self.crew
-        if step.kind == 'async':
-            return await crew.run_body(task, self._context.copy(), as_coroutine(step.call(context)))
-        if step.kind == 'stream':
-            return step.call(context)
-        own = self._context.copy()
-        if step.abandon:
-            return await crew.run_body(task, self._context.copy(), self._in_thread(task, step, context, own))
-        return await self._in_thread(task, step, context, own)
+    def body_of(self, task: Task, step: AnyStep, context: StepContext[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+        """The body of an asynchronous step."""
+        body = as_coroutine(step.call(context))
+        return body if self.surroundings is None else self.surroundings.watched(task, body)
 
-    async def _do_by_policy(
-        self, task: Task, step: Step[Any, Any, Any, Any], policy: StepPolicy, context: StepContext[Any, Any, Any]
-    ) -> None:
-        """Run the body of a step with a policy, or ask its cache first, and report what came of it."""
-        scheduler, cache = self.scheduler, policy.cache
-        if cache is not None and scheduler.is_looking_up(task):
-            look = cache.find(step.id, step.call, context)
-            found = await self.crew.run_body(task, self._context.copy(), look)
-            if found is not CANCELLED:
-                scheduler.looked_up(task, found)
-            return
-        try:
-            value = await self._call(task, step, context)
-            if cache is not None and value is not CANCELLED:
-                keep = cache.keep(step.id, step.call, context, value)
-                kept = await self.crew.run_body(task, self._context.copy(), keep)
-                value = CANCELLED if kept is CANCELLED else value
-        finally:
-            if self._permits is not None:
-                self._permits.release(task)
-        if value is CANCELLED:
-            scheduler.stopped(task)
-        else:
-            scheduler.finish(task, value)
+    def new_context(self) -> Context:
+        """A context for a body: what it does to context variables is seen by no other one."""
+        return self._context.copy()
 
-    async def _in_thread(
-        self, task: Task, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any], own: Context
-    ) -> Any:
-        """Call a plain function in a worker thread, and await on the loop what it gives if that can be awaited."""
-        (value,) = await self.crew.call_plain(task, partial(_call_plain, own, step, context), step.abandon)
-        if inspect.isawaitable(value):
-            value = await self.crew.run_body(task, own, as_coroutine(value))
-        return value
+    @property
+    def bodies(self) -> Bodies:
+        if self._bodies is None:
+            self._bodies = Bodies(self)
+        return self._bodies
+
+    @property
+    def executor(self) -> Executor:
+        """Where bodies run that do not run here."""
+        if self.surroundings is None:
+            raise GraphRuntimeError('The run was made without an executor. Start it with graph.run or graph.iter.')
+        return self.surroundings.executor
 
     def _recruit(self, most: int) -> None:
         """Start workers for tasks that are ready and have none to come."""
         count = min(most, self.scheduler.startable()) - self._unstarted
         for _ in range(count):
             self._unstarted += 1
-            self._start(self._work)
+            self.start(self._work)
 
-    def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start a task of the event loop, which is to call `end_activity` at last."""
         self._active += 1
         self.crew.start(work)
 
-    def _end_activity(self) -> None:
+    def end_activity(self) -> None:
+        """Note that a task has ended that was started."""
         self._active -= 1
         if not self._active:
             self.notify()
@@ -291,7 +274,8 @@ class Driver:
             case CancelTask():
                 self.crew.cancel(command.task)
             case PullItem():
-                self._pull(command.region)
+                self._reading = self._reading or Reading(self)
+                self._reading.pull(command.region)
             case CloseSource():
                 self.crew.cancel(command.region)
             case StartTimer():
@@ -327,9 +311,9 @@ class Driver:
 
         def tell() -> None:
             event()
-            self._follow_up()
+            self.follow_up()
 
-        self._guarded(tell)
+        self.guarded(tell)
         self.notify()
 
     def _get_permits(self) -> Permits:
@@ -349,67 +333,20 @@ class Driver:
             return False
         return bool(self._timers) or (self._permits is not None and self._permits.is_waiting)
 
-    # Sources
+    def give_back_permit(self, task: Task) -> None:
+        """Let others have the permit of a task whose body has ended."""
+        if self._permits is not None:
+            self._permits.release(task)
 
-    def _pull(self, region: Region) -> None:
-        if self._readers is None:
-            self._readers = {}
-        reader = self._readers.get(region.id)
-        if reader is None:
-            reader = self._readers[region.id] = _Reader()
-            self._start(lambda: self._read(region, reader))
-        reader.want()
-
-    async def _read(self, region: Region, reader: _Reader) -> None:
-        """Read an asynchronous source, in one task from beginning to end."""
-        scheduler, crew = self.scheduler, self.crew
-        try:
-            await crew.run_body(region, self._context.copy(), self._read_all(region, reader))
-        except BaseException as error:
-            if crew.is_outer(error):
-                raise
-            failure = error
-            self._guarded(lambda: scheduler.broken(region, failure))
-        finally:
-            if self._readers is not None:
-                self._readers.pop(region.id, None)
-            self._guarded(self._follow_up)
-            self._end_activity()
-
-    def _guarded(self, report: Callable[[], None]) -> None:
+    def guarded(self, report: Callable[[], None]) -> None:
+        """Tell the scheduler of something; what a listener raises then ends the run."""
         try:
             report()
-        except BaseException as error:  # noqa: BLE001 # a listener's; raised where the run is awaited
+        except BaseException as error:  # noqa: BLE001 # raised where the run is awaited
             self._crash(error)
 
-    async def _read_all(self, region: Region, reader: _Reader) -> None:
-        scheduler = self.scheduler
-        source = region.source
-        if source is None:
-            return
-        iterator = aiter(source.value)
-        count = 0
-        try:
-            while True:
-                await reader.wait_wanted()
-                try:
-                    item = await anext(iterator)
-                except StopAsyncIteration:
-                    scheduler.exhausted(region)
-                    return
-                scheduler.pulled(region, item)
-                self._follow_up()
-                count += 1
-                if count % _PULLS_WITHOUT_PAUSE == 0:
-                    await anyio.lowlevel.checkpoint()
-        finally:
-            close = getattr(iterator, 'aclose', None)
-            if close is not None:
-                with anyio.CancelScope(shield=True):
-                    await close()
-
-    def _follow_up(self) -> None:
-        """See to what an event from a source led to."""
+    def follow_up(self) -> None:
+        """See to what an event led to that no worker has told of."""
         if self.scheduler.commands:
             self._carry_out()
         if self.scheduler.ready:
@@ -428,6 +365,8 @@ class Driver:
     async def enter(self) -> None:
         """Be ready to start workers."""
         self._crew = await self._make_crew().__aenter__()
+        if self.surroundings is not None:
+            await self.surroundings.__aenter__()
 
     async def wait_shown(self, is_enough: Callable[[], bool] = lambda: False) -> None:
         """Work until there is something to show, or the run has its outcome, or the caller has had enough."""
@@ -462,6 +401,8 @@ class Driver:
         """Stop, and give up the event loop."""
         await self.stop()
         self._close()
+        if self.surroundings is not None:
+            await self.surroundings.__aexit__(None, None, None)
         await self.crew.__aexit__(None, None, None)
 
     def wake_from_thread(self, function: Callable[[], None]) -> None:
@@ -481,45 +422,21 @@ class Driver:
         if self._crew is not None:
             self._crew.notify()
 
-    # What a step may ask about its task
+    # Events of steps
 
-    @property
-    def run_id(self) -> str:
-        """The id of the run; made when it is first asked for."""
-        if self._run_id is None:
-            import uuid
-
-            self._run_id = uuid.uuid4().hex
-        return self._run_id
-
-    def node_id_of(self, task: Task) -> NodeID:
-        return task.node.id
-
-    def task_id_of(self, task: Task) -> TaskID:
-        return task.task_id
-
-    def attempt_of(self, task: Task) -> int:
-        return self.scheduler.attempt_number(task)
-
-    def failure_of(self, task: Task) -> BaseException | None:
-        attempt = self.scheduler.attempts.get(task.id)
-        return None if attempt is None else attempt.cause
-
-    def idempotency_key_of(self, task: Task) -> str:
-        forks: list[str] = []
-        region, index = task.region, task.index
-        while region.parent is not None:
-            forks.append(f'{region.node.id}#{region.visit}[{index}]')
-            region, index = region.parent, region.index
-        return '/'.join((self.run_id, *reversed(forks), f'{task.node.id}#{task.visit}'))
+    def tell(self, event: events.RunEvent) -> None:
+        """Tell whoever listens of an event that the scheduler knows nothing of."""
+        if self.listener is not None:
+            self.listener(event)
 
     def emit_from(self, task: Task, event: object) -> None:
+        """Tell of an event that a body emitted, from whatever thread."""
         if self.listener is None and task.node.policy is None:
             return
         if get_ident() == self._thread:
             self._note_emitted(task, event)
         else:
-            self.crew.notify_from_thread(lambda: self._guarded(lambda: self._note_emitted(task, event)))
+            self.crew.notify_from_thread(lambda: self.guarded(lambda: self._note_emitted(task, event)))
 
     def _note_emitted(self, task: Task, event: object) -> None:
         if task.node.policy is not None:
@@ -529,46 +446,9 @@ class Driver:
             self.listener(events.Emitted(task.node.id, task.task_id, task.fork_stack, event))
 
 
-class _Reader:
-    """Whether the next item of a source is wanted."""
-
-    def __init__(self) -> None:
-        self._is_wanted = False
-        self._event: anyio.Event | None = None
-
-    def want(self) -> None:
-        self._is_wanted = True
-        if self._event is not None:
-            self._event.set()
-
-    async def wait_wanted(self) -> None:
-        if not self._is_wanted:
-            self._event = anyio.Event()
-            await self._event.wait()
-            self._event = None
-        self._is_wanted = False
-
-
-def _call_plain(own: Context, step: Step[Any, Any, Any, Any], context: StepContext[Any, Any, Any]) -> tuple[Any]:
-    """Call a function in its context; the value is wrapped, as trio takes a bare coroutine for a mistake."""
-    try:
-        return (own.run(step.call, context),)
-    except StopIteration as error:  # no future and no coroutine can carry it
-        raise RuntimeError(f'step {step.id!r} raised StopIteration') from error
-
-
 def _is_spontaneous(error: BaseException) -> bool:
     """Whether a cancellation came from within the body: nobody has cancelled the task that it runs in."""
     if not isinstance(error, asyncio.CancelledError):
         return False
     task = asyncio.current_task()
     return task is not None and not task.cancelling()
-
-
-def _cancelled_from_within(task: Task, error: BaseException) -> GraphRuntimeError:
-    result = GraphRuntimeError(
-        f'Step {task.node.id!r} ended with a cancellation that nobody asked for: it awaited something that was '
-        f'cancelled. Catch CancelledError there if that is expected.'
-    )
-    result.__cause__ = error
-    return result

@@ -46,7 +46,7 @@ class Permits:
         name = command.name
         try:
             limit = _limit_of(command.limit)
-            ticket = limit.ask(command.weight, lambda: self._on_loop(lambda: self._use_granted(name)))
+            ticket = limit.ask(command.weight, lambda: self._on_loop(lambda: self._look_again(name, limit)))
         except Exception as error:  # noqa: BLE001 # an unknown name, a weight that never fits
             self._scheduler.refused(name, error)
             return
@@ -54,14 +54,7 @@ class Permits:
             self._use(name, ticket)
             return
         self._waiting[name] = ticket
-        self._wait(name, limit)
-
-    def _use_granted(self, name: str) -> None:
-        ticket = self._waiting.get(name)
-        if ticket is not None and ticket.is_granted:
-            del self._waiting[name]
-            self._stop_polling(name)
-            self._use(name, ticket)
+        self._look_again(name, limit)
 
     def _use(self, name: str, ticket: Ticket) -> None:
         task = self._scheduler.permitted(name)
@@ -70,17 +63,23 @@ class Permits:
         else:
             self._held[task.id] = ticket
 
-    def _wait(self, name: str, limit: Limit) -> None:
-        """Ask again when time alone may have let it go on; otherwise whoever gives a permit back does so."""
-        delay = limit.delay()
+    def _look_again(self, name: str, limit: Limit) -> None:
+        """Go on with what a limit grants, or look again when time alone may have brought that about."""
+        self._stop_polling(name)
+        ticket = self._waiting.get(name)
+        if ticket is None:
+            return
+        if ticket.is_granted:
+            del self._waiting[name]
+            self._use(name, ticket)
+            return
+        delay = ticket.delay()
         if delay is not None:
             self._polls[name] = self._call_later(delay, lambda: self._poll(name, limit))
 
     def _poll(self, name: str, limit: Limit) -> None:
-        self._polls.pop(name, None)
         limit.poll()
-        if name in self._waiting:
-            self._wait(name, limit)
+        self._on_loop(lambda: self._look_again(name, limit))
 
     def _stop_polling(self, name: str) -> None:
         timer = self._polls.pop(name, None)

@@ -8,7 +8,8 @@ from typing import Any, Generic
 
 from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.failures import raise_failures
-from plait_graph._run.machine import CancelTask, CloseSource, Ended, PullItem
+from plait_graph._run.commands import CancelTask, CloseSource, PullItem
+from plait_graph._run.machine import Ended
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Batch, Environment, Region, Task
 from plait_graph._typevars import Deps, Input, Output, State

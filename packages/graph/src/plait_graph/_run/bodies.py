@@ -1,0 +1,122 @@
+"""Bodies that are not simply awaited: in threads, in processes, behind a cache, with a permit."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from plait_graph._run.crew import CANCELLED
+from plait_graph._run.isolation import as_coroutine
+from plait_graph._run.tokens import Task
+from plait_graph.exceptions import GraphRuntimeError
+from plait_graph.executors import Envelope, Executor, Outcome, TaskInfo, call_plain
+from plait_graph.policies import StepPolicy
+from plait_graph.step import AnyStep, StepContext
+
+if TYPE_CHECKING:
+    from plait_graph._run.driver import Driver
+
+AnyContext = StepContext[Any, Any, Any]
+
+
+class Bodies:
+    """Calls the steps of one run, each in the way that its kind and its policy ask for."""
+
+    def __init__(self, driver: Driver):
+        self._driver = driver
+
+    async def do_by_policy(self, task: Task, step: AnyStep, policy: StepPolicy, context: AnyContext) -> None:
+        """Run the body of a step with a policy, or ask its cache first, and report what came of it."""
+        driver, cache = self._driver, policy.cache
+        if cache is not None and driver.scheduler.is_looking_up(task):
+            look = cache.find(step.id, step.call, context)
+            found = await driver.crew.run_body(task, driver.new_context(), look)
+            if found is not CANCELLED:
+                driver.scheduler.looked_up(task, found)
+            return
+        try:
+            value = await self.call(task, step, context)
+            if cache is not None and value is not CANCELLED:
+                keep = cache.keep(step.id, step.call, context, value)
+                kept = await driver.crew.run_body(task, driver.new_context(), keep)
+                value = CANCELLED if kept is CANCELLED else value
+        finally:
+            driver.give_back_permit(task)
+        if value is CANCELLED:
+            driver.scheduler.stopped(task)
+        else:
+            driver.scheduler.finish(task, value)
+
+    async def call(self, task: Task, step: AnyStep, context: AnyContext) -> Any:
+        """Run a body; gives its value, or `CANCELLED` if it ended because it was asked to."""
+        driver = self._driver
+        match step.kind:
+            case 'stream':
+                return step.call(context)
+            case 'async':
+                return await driver.crew.run_body(task, driver.new_context(), driver.body_of(task, step, context))
+            case 'process':
+                return await driver.crew.run_body(task, driver.new_context(), self._elsewhere(task, step))
+            case 'sync':
+                own = driver.new_context()
+                if not step.abandon:
+                    return await self._in_thread(task, step, context, own)
+                return await driver.crew.run_body(task, driver.new_context(), self._in_thread(task, step, context, own))
+
+    async def _in_thread(self, task: Task, step: AnyStep, context: AnyContext, own: Context) -> Any:
+        """Call a plain function in a worker thread, and await on the loop what it gives if that can be awaited."""
+        (value,) = await self._driver.crew.call_plain(task, lambda: own.run(call_plain, step, context), step.abandon)
+        if inspect.isawaitable(value):
+            value = await self._driver.crew.run_body(task, own, as_coroutine(value))
+        return value
+
+    async def _elsewhere(self, task: Task, step: AnyStep) -> Any:
+        """Let an executor run a body, and take over what the body did to its state."""
+        driver, env = self._driver, task.region.env
+        key = driver.idempotency_key_of(task)
+        info = TaskInfo(task.node.id, task.task_id, task.fork_stack, driver.attempt_of(task), key)
+        envelope = Envelope(f'{key}@{info.attempt}', step, info, task.inputs, env.state, env.deps)
+        outcome = await self._outcome_of(envelope, task)
+        if outcome.kind == 'error' and outcome.error is not None:
+            raise outcome.error
+        if outcome.kind == 'cancelled':
+            raise GraphRuntimeError(
+                f'Step {task.node.id!r} was cancelled by its executor, and nobody had asked for that. '
+                f'See whether the executor was left before the run had ended.'
+            )
+        return outcome.value
+
+    async def _outcome_of(self, envelope: Envelope, task: Task) -> Outcome:
+        """Wait for what comes of a body; if this is cancelled, so is the body, and its end is waited for."""
+        executor = self._driver.executor
+        final: list[Outcome] = []
+        done = anyio.Event()
+
+        def deliver(outcome: Outcome) -> None:
+            if outcome.kind == 'emitted':
+                self._driver.emit_from(task, outcome.value)
+            elif not final:  # it may come twice
+                final.append(outcome)
+                done.set()
+
+        executor.submit([envelope], deliver)
+        try:
+            await done.wait()
+        except BaseException:
+            await _stop(executor, envelope.key, done)
+            raise
+        return final[0]
+
+
+async def _stop(executor: Executor, key: str, done: anyio.Event) -> None:
+    executor.cancel([key])
+    with anyio.CancelScope(shield=True):
+        while not done.is_set():
+            try:
+                await done.wait()
+            except asyncio.CancelledError:
+                continue  # cancelled again; the first one is raised when the body has ended
