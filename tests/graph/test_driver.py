@@ -25,4 +25,5 @@ async def test_nothing_is_kept_of_a_source_that_was_read():
     driver = Driver(Scheduler(g.build().plan, Evaluator(), Environment(None, None)))
 
     assert await driver.run(2) == 4
-    assert not driver._readers
+    assert driver._reading is not None
+    assert not driver._reading._readers

@@ -1,6 +1,7 @@
 """`any_order`: what it finds, how it says so, and what it leaves alone."""
 
 import asyncio
+import gc
 import random
 import time
 from contextlib import suppress
@@ -194,8 +195,8 @@ def test_a_deadlock_in_the_plain_order_is_raised_as_itself():
         any_order(side_by_side(wait_forever), state=Counter())
 
 
-def test_a_step_that_goes_on_waiting_while_it_is_cancelled_does_not_hang_the_search():
-    """A body that cannot be got rid of is left behind."""
+def test_a_step_that_goes_on_waiting_while_it_is_cancelled_does_not_hang_the_search(caplog):
+    """A body that cannot be got rid of is left behind, and asyncio does not complain of it."""
 
     async def stubborn(ctx: Ctx) -> None:
         while True:
@@ -204,6 +205,9 @@ def test_a_step_that_goes_on_waiting_while_it_is_cancelled_does_not_hang_the_sea
 
     with pytest.raises(Deadlock):
         any_order(side_by_side(stubborn), state=Counter())
+    gc.collect()
+
+    assert caplog.records == []
 
 
 def test_a_run_without_end_is_stopped():
@@ -217,6 +221,112 @@ def test_a_run_without_end_is_stopped():
         any_order(side_by_side(poll), state=Counter(), max_turns=500)
 
 
+def test_a_run_that_goes_on_in_some_orders_only_is_found():
+    """A loop that does not end in one order is a fault of that order."""
+
+    async def poll(ctx: Ctx) -> None:
+        while ctx.state.n == 1:
+            await anyio.lowlevel.checkpoint()
+
+    async def pass_by(ctx: Ctx) -> None:
+        ctx.state.n = 1
+        ctx.state.n += await two(ctx)
+
+    async def two(ctx: Ctx) -> int:
+        await anyio.lowlevel.checkpoint()
+        return 0
+
+    with pytest.raises(OrderDependence) as caught:
+        any_order(side_by_side(poll, pass_by), state=Counter(), max_turns=300)
+
+    assert isinstance(caught.value.__cause__, EndlessRun)
+    assert caught.value.order == (1,)
+
+
+def test_a_long_order_is_not_printed_in_full():
+    """An order of hundreds of numbers is left to the attribute of the error."""
+
+    async def count(ctx: Ctx) -> None:
+        for _ in range(200):
+            await anyio.lowlevel.checkpoint()
+            ctx.state.n += 1
+
+    def fail_later(result):
+        assert len(result.order) < 150
+
+    with pytest.raises(OrderDependence, match=r'and the 150 numbers that are in `order`'):
+        any_order(
+            side_by_side(count, count), state=Counter(), check=fail_later, first=[[0] * 160 + [1]], seeds=range(0)
+        )
+
+
+def test_a_source_that_hangs_is_named():
+    """A stream that waits forever is named by the map that reads it."""
+    g = GraphBuilder(output_type=int)
+
+    @g.stream
+    async def numbers(ctx: StepContext[None, None, None]):
+        await anyio.Event().wait()
+        yield 1
+
+    total = g.join(reduce_sum, initial=0)
+    g.add(
+        g.edge_from(g.start_node).to(numbers),
+        g.edge_from(numbers).map(fork_id='each').to(total),
+        g.edge_from(total).to(g.end_node),
+    )
+
+    with pytest.raises(Deadlock, match="the source of map 'each' waits\n"):
+        any_order(g.build())
+
+
+async def spin(ctx: Ctx) -> None:
+    """Give way until the counter says that it is time."""
+    while not ctx.state.n:
+        await anyio.lowlevel.checkpoint()
+
+
+def test_a_task_of_a_body_that_only_gives_way_lets_time_pass():
+    """A body may have a task that polls until a time-out; the time comes."""
+
+    async def poll_until_timeout(ctx: Ctx) -> bool:
+        with anyio.move_on_after(3600) as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(spin, ctx)
+        return scope.cancelled_caught
+
+    assert any_order(side_by_side(poll_until_timeout), state=Counter()).output == [True]
+
+
+def test_a_task_of_a_body_that_gives_way_forever_is_a_deadlock():
+    """If only such a task is left, the run hangs."""
+
+    async def poll_forever(ctx: Ctx) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(spin, ctx)
+
+    with pytest.raises(Deadlock, match='poll_forever'):
+        any_order(side_by_side(poll_forever), state=Counter())
+
+
+def test_a_task_that_a_body_leaves_behind_does_no_harm(caplog):
+    """A task that a body started itself and that cannot be got rid of is left, and asyncio does not complain of it."""
+
+    async def never_end() -> None:
+        while True:
+            with suppress(asyncio.CancelledError):
+                await anyio.Event().wait()
+
+    async def leave_behind(ctx: Ctx) -> None:
+        task = asyncio.create_task(never_end())
+        await anyio.lowlevel.checkpoint()
+        assert not task.done()
+
+    assert any_order(side_by_side(leave_behind), state=Counter()).is_complete
+    gc.collect()
+    assert caplog.records == []
+
+
 # What is not
 
 
@@ -226,7 +336,7 @@ def test_a_graph_without_races_comes_to_the_same_in_all_orders():
 
     assert report.output == [1, 1]
     assert report.plain.state.n == 2
-    assert report.is_complete
+    assert repr(report) == '<OrdersReport: 20 orders, all there are; output [1, 1], state Counter(n=2)>'
     assert report.orders == 20  # two bodies of three turns each: 6! / (3! * 3!)
 
 
@@ -386,6 +496,18 @@ def test_a_poll_lets_others_work_and_time_pass():
         return 2
 
     assert any_order(side_by_side(poll, sleep_and_set), state=Counter(), seeds=20).output == [1, 2]
+
+
+def test_steps_that_may_be_abandoned_take_their_turn_too():
+    """A plain step that a cancelled run may leave behind is ordered like the others."""
+    g = GraphBuilder(state_type=Counter)
+    one = g.step(lambda ctx: setattr(ctx.state, 'n', 1), node_id='one', abandon=True)
+    two = g.step(lambda ctx: setattr(ctx.state, 'n', 2), node_id='two')
+    both = g.join(reduce_null, initial=None)
+    g.add(g.edge_from(g.start_node).to(one, two), g.edge_from(one, two).to(both), g.edge_from(both).to(g.end_node))
+
+    with pytest.raises(OrderDependence, match=r'state\.n is 1, and 2 in the plain order'):
+        any_order(g.build(), state=Counter())
 
 
 def test_plain_functions_take_their_turn_in_the_same_thread():

@@ -18,6 +18,7 @@ async def test_answers_come_in_turn():
         await fake(CTX)
     assert await fake(CTX) == 3
     assert (fake.count, fake.calls) == (3, ['x', 'x', 'x'])
+    assert repr(fake) == "<FakeStep 'fake', 3 calls, 3 answers>"
 
 
 async def test_a_call_without_an_answer_is_refused():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from plait_graph import GraphBuilder, GraphRuntimeError, ReduceFirstValue, StepContext, reduce_sum
-from plait_graph.events import Emitted, JoinFired, StepStarted
+from plait_graph import GraphBuilder, GraphRuntimeError, JoinID, ReduceFirstValue, StepContext, reduce_sum
+from plait_graph.events import Emitted, JoinFired, StepStarted, ValueDropped
 from plait_graph.testing import FakeStep, Gate, RecordedEvents
 
 
@@ -58,15 +58,15 @@ async def test_it_is_a_sequence_of_events():
     """It can be counted, iterated and indexed."""
     events = await recorded()
 
-    assert len(events) == len(list(events)) == 5
-    assert isinstance(events[1], Emitted)
-    assert [type(event) for event in events[3:4]] == [JoinFired]
+    assert len(events) == len(list(events)) == 7
+    assert isinstance(events[2], Emitted)
+    assert [type(event) for event in events[5:6]] == [JoinFired]
 
 
 async def test_a_failed_assertion_shows_what_happened():
-    """The repr has a line for each event, with the value that it is about."""
+    """The repr has a line for each thing that happened, with the value that it is about."""
     assert repr(await recorded()) == (
-        '<RecordedEvents: 5\n'
+        '<RecordedEvents: 7\n'
         '  1. double started with 4\n'
         '  2. double emitted: 4\n'
         '  3. double finished: 8\n'
@@ -102,6 +102,14 @@ async def test_cancelled_steps_are_kept():
     assert await g.build().run(on_event=events) == 'won'
     assert [event.node_id for event in events.cancelled('slow')] == ['slow']
     assert '. slow cancelled\n' in repr(events)
+
+
+def test_dropped_values_have_a_line():
+    """A value that came to a join too late is shown as such."""
+    events = RecordedEvents()
+    events(ValueDropped(JoinID('first'), (), 2))
+
+    assert repr(events) == '<RecordedEvents: 1\n  1. first dropped a value: 2>'
 
 
 def test_what_was_not_heard_cannot_be_compared():

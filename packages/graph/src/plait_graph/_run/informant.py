@@ -25,7 +25,7 @@ class Informant:
         budget: Budget | None,
     ):
         self.scheduler = scheduler
-        self.listener = listener
+        self.listener: Callable[[events.RunEvent], None] | None = listener
         self._run_id = run_id
         self._budget = budget
 

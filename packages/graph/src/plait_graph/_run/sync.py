@@ -36,7 +36,7 @@ def run_sync(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     task = loop.create_task(start())
     try:
         # The runner is asked for its handling of Ctrl-C, which cancels the run instead of interrupting whatever the
-        # loop # does; it is not closed.
+        # loop does; it is not closed.
         return asyncio.Runner(loop_factory=lambda: loop).run(_result_of(task))
     finally:
         if not task.done():  # the loop itself was interrupted

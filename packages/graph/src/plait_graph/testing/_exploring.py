@@ -25,7 +25,7 @@ Choices: TypeAlias = Sequence[tuple[int, int]]
 _SHARE_OF_FEW = 0.5
 """How much of the budget goes to orders with few switches."""
 _MOST_TO_SHRINK = 500
-"""How often a run is repeated to make its order shorter."""
+"""How often a run is repeated at most to make its order shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +137,15 @@ def _switched(order: Order, choices: Choices, number: int) -> Order:
 # Shrinking
 
 
-def shrink(order: Order, taken_if_failing: Callable[[Order], Order | None]) -> Order:
+def shrink(order: Order, taken_if_failing: Callable[[Order], Order | None], *, most: int) -> Order:
     """Make a failing order smaller, as long as it fails: fewer switches, then shorter, then lower numbers.
 
     Args:
         order: The one that failed.
         taken_if_failing: Tries an order; gives the choices that it came to, or nothing if it does not fail.
+        most: How many orders to try.
     """
-    left, best, tried = _MOST_TO_SHRINK, order, {order}
+    left, best, tried = min(most, _MOST_TO_SHRINK), order, {order}
     is_smaller = True
     while is_smaller:
         is_smaller = False

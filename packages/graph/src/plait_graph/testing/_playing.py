@@ -32,7 +32,7 @@ class OrderResult(Generic[Output, State]):
     """Which of the bodies that waited went on, at each point where there was a choice; `()` is the plain order."""
     state: State
     """The state when the run had ended."""
-    error: Exception | None
+    error: BaseException | None
     """What the run raised."""
     _output: Output | None = field(repr=False)
     _turns: Sequence[Turn] = field(repr=False, compare=False)
@@ -52,6 +52,16 @@ class OrderResult(Generic[Output, State]):
     def story(self) -> str:
         """The order in words, a line for each body that went on."""
         return tell(self._turns)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the run hung, or went on without end."""
+        return isinstance(self.error, Deadlock | EndlessRun)
+
+    @property
+    def turns(self) -> int:
+        """How often bodies went on."""
+        return len(self._turns)
 
     def how_differs(self, plain: OrderResult[Output, State]) -> str | None:
         """How this differs from what comes of the plain order, if it does; after a failure the state does not count."""
@@ -84,10 +94,8 @@ class Setup:
         with _same_chance():
             try:
                 output = _run_to_end(turns, scheduler, inputs)
-            except Exception as raised:  # noqa: BLE001 # what a run raises is what came of it
-                error = raised
-        if isinstance(error, EndlessRun):
-            raise error
+            except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 # what a run raises came of it
+                error = turns.error or raised
         return OrderResult(order_of(turns.choices), state, error, output, turns.turns), turns.choices
 
 
@@ -102,10 +110,6 @@ def _run_to_end(turns: Turns, scheduler: Scheduler, inputs: Any) -> Any:
 
     try:
         return loop.run_until_complete(main())
-    except asyncio.CancelledError:
-        if turns.error is None:
-            raise
-        raise turns.error from None
     finally:
         _close(loop)
 
@@ -115,11 +119,11 @@ def _close(loop: VirtualLoop) -> None:
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()
-    with suppress(Deadlock, EndlessRun):  # what waits even now is left
+    with suppress(Deadlock, EndlessRun):
         if left:
             loop.run_until_complete(asyncio.wait(left))
         loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.set_exception_handler(_hear_nothing)  # of what is left
+    loop.set_exception_handler(_hear_nothing)  # asyncio would complain of tasks that wait even now, and are left
     loop.close()
 
 

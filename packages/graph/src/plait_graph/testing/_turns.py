@@ -140,9 +140,10 @@ class Turns:
         self.main.cancel()
 
     def _deadlock(self) -> Deadlock:
+        places = {body: source_line(body.coroutine) for body in self._alive}
         waits = '\n'.join(
-            f'  {name_of(body.key, fully=True)} waits at {source_line(body.coroutine) or "a place unknown"}'
-            for body in self._alive
+            f'  {name_of(body.key, fully=True)} waits{f" at {place}" if place else ""}'
+            for body, place in places.items()
         )
         return Deadlock(
             f'The run hangs: nothing is left that could go on.\n{waits}\n'
@@ -174,9 +175,7 @@ class Turns:
                 go_on, sent = running.send, None
                 try:
                     sent = yield waits_for
-                except GeneratorExit:
-                    raise
-                except BaseException as error:  # noqa: BLE001 # thrown into the body, in its turn
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 # thrown into the body, in its turn
                     go_on, sent = running.throw, error
                 cancelled = yield from self._wait_turn(body)
                 if cancelled is not None:

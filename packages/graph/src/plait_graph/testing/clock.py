@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
@@ -107,8 +108,7 @@ class TestClock:
             if not self._timers:
                 await self._set.wait()
             await _wait_all_wait()
-            if self._timers:
-                self._call_next(self.pending[0].at)
+            self._call_next(math.inf)
 
     def _until(self, seconds: float) -> float:
         if seconds < 0:

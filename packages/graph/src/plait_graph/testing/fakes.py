@@ -55,7 +55,8 @@ class Gate:
 class FakeStep:
     """A body for a step that answers from a list.
 
-    Give it to `GraphBuilder.step(..., node_id=...)`, or to `replace_steps`.
+    Give it to `GraphBuilder.step(..., node_id=...)`, or to `replace_steps`. Its script goes on from run to run, so for
+    `any_order`, which runs a graph often, let one answer repeat.
 
     Args:
         answers: What each call gives, in turn: an exception is raised, any other value returned.

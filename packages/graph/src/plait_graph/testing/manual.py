@@ -6,16 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
+from plait_graph._run.clock import Cancellable
+from plait_graph._run.commands import (
+    AskPermit,
+    CancelTask,
+    CloseSource,
+    Command,
+    PullItem,
+    ReturnPermit,
+    StartTimer,
+    StopTimer,
+)
 from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.failures import raise_failures
-from plait_graph._run.commands import CancelTask, CloseSource, PullItem
 from plait_graph._run.machine import Ended
 from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.tokens import Batch, Environment, Region, Task
+from plait_graph._run.tokens import Environment, Region, Task, Timer
 from plait_graph._typevars import Deps, Input, Output, State
 from plait_graph.exceptions import GraphRuntimeError
 from plait_graph.graph import Graph
 from plait_graph.testing._places import items_of
+from plait_graph.testing.clock import TestClock
 from plait_graph.testing.recording import RecordedEvents
 
 __all__ = 'ManualRun', 'ManualTask'
@@ -41,7 +52,8 @@ class ManualRun(Generic[State, Output]):
     """A run of a graph whose bodies are the test's words.
 
     No body is called and nothing is awaited: the test says that a step finished or failed, and looks at what runs then.
-    Functions on edges, such as transforms and reducers, are the real ones.
+    Functions on edges, such as transforms and reducers, are the real ones. Time passes when the test says so, caches
+    are empty, and limits by name let everything go on.
 
     Args:
         graph: The graph.
@@ -66,6 +78,8 @@ class ManualRun(Generic[State, Output]):
         self.cancelled: list[ManualTask] = []
         """Steps that were cancelled while they ran."""
         self._wanted: list[Region] = []
+        self._clock = TestClock()
+        self._timers: dict[int, Cancellable] = {}
         self._scheduler = Scheduler(graph.plan, Evaluator(), Environment(state, deps), listener=self.events)
         self._scheduler.max_concurrency = max_concurrency
         self._scheduler.begin(inputs)
@@ -81,7 +95,9 @@ class ManualRun(Generic[State, Output]):
     @property
     def ready(self) -> list[ManualTask]:
         """The steps that wait until fewer run; there are some only under a `max_concurrency`."""
-        waiting = [task for entry in self._scheduler.ready for task in _tasks_of(entry)]
+        waiting = [
+            task for task in self._scheduler.ready if isinstance(task, Task)
+        ]  # in batches only if nobody listens
         return [_shown(task) for task in waiting if task.id not in self._scheduler.cancelled]
 
     @property
@@ -148,22 +164,44 @@ class ManualRun(Generic[State, Output]):
         self._scheduler.exhausted(self._take_wanted(map_id))
         self._carry_out()
 
+    def advance(self, seconds: float) -> None:
+        """Let time pass: retries, time-outs and deadlines that become due happen, each at its own time."""
+        self._clock.advance(seconds)
+
     # Within
 
     def _carry_out(self) -> None:
         """Do what a driver does: what the scheduler asks for, and start what can start."""
-        commands = self._scheduler.commands
-        while commands:
-            command = commands.pop(0)
-            match command:
-                case CancelTask():
-                    self.cancelled.append(_shown(command.task))
-                case PullItem():
-                    self._wanted.append(command.region)
-                case CloseSource():
-                    self._wanted = [region for region in self._wanted if region is not command.region]
-        while self._scheduler.take() is not None:
-            pass
+        scheduler = self._scheduler
+        task = None
+        while scheduler.commands or (task := scheduler.take()) is not None:
+            if task is not None and scheduler.is_looking_up(task):
+                scheduler.looked_up(task, None)
+            while scheduler.commands:
+                self._carry_out_one(scheduler.commands.pop(0))
+
+    def _carry_out_one(self, command: Command) -> None:
+        match command:
+            case CancelTask(task=task):
+                self.cancelled.append(_shown(task))
+                self._scheduler.stopped(task)
+            case PullItem():
+                self._wanted.append(command.region)
+            case CloseSource():
+                self._wanted = [region for region in self._wanted if region is not command.region]
+            case StartTimer(timer=timer):
+                self._timers[timer.id] = self._clock.call_later(timer.seconds, lambda: self._expire(timer))
+            case StopTimer(timer=timer):
+                self._timers.pop(timer.id).cancel()
+            case AskPermit():
+                self._scheduler.permitted(command.name)
+            case ReturnPermit():
+                pass
+
+    def _expire(self, timer: Timer) -> None:
+        del self._timers[timer.id]
+        self._scheduler.expired(timer)
+        self._carry_out()
 
     def _find(self, step: str | ManualTask, item: int | tuple[int, ...] | None) -> Task:
         if isinstance(step, ManualTask):
@@ -185,16 +223,6 @@ class ManualRun(Generic[State, Output]):
                 self._wanted.remove(region)
                 return region
         raise GraphRuntimeError(f'Map {map_id!r} does not wait for an item. Those that do: {self.wanted}.')
-
-
-def _tasks_of(entry: Task | Batch) -> list[Task]:
-    """What is ready, with a task for each item of a map that waits."""
-    if isinstance(entry, Task):
-        return [entry]
-    return [
-        Task(0, entry.node, entry.items[position], entry.region, position, entry.region.visit + 1)
-        for position in range(entry.next, len(entry.items))
-    ]
 
 
 def _shown(task: Task) -> ManualTask:

@@ -15,6 +15,11 @@ from plait_graph.testing._exploring import Attempt, Explorer, Order, shrink
 from plait_graph.testing._playing import OrderResult, Setup
 from plait_graph.testing._turns import Deadlock, EndlessRun
 
+_MOST_TURNS_TO_SHRINK = 500_000
+"""How many turns may be spent on making a failing order shorter."""
+_MOST_SHOWN = 100
+"""How many numbers of an order are shown in a message."""
+
 __all__ = 'Deadlock', 'EndlessRun', 'OrderDependence', 'OrderResult', 'OrdersReport', 'any_order'
 
 
@@ -100,7 +105,7 @@ def any_order(
     Raises:
         OrderDependence: What comes of the graph is not the same in all orders, or the check fails in some.
         Deadlock: The run hangs in the plain order. If it hangs in another one, that is an `OrderDependence`.
-        EndlessRun: A run has more than `max_turns`.
+        EndlessRun: The run has more than `max_turns` in the plain order; otherwise likewise.
         GraphSetupError: Arguments contradict each other, or inputs or state cannot be copied.
         Exception: What the run raises in all orders, or the check in the plain one.
     """
@@ -170,7 +175,7 @@ class _Search:
         return OrdersReport(len(seen), explorer.is_complete, plain)
 
     def _judge_plain(self, plain: OrderResult[Any, Any]) -> None:
-        if isinstance(plain.error, Deadlock):
+        if plain.error is not None and plain.is_stuck:
             raise plain.error
         if self._check is None:
             return
@@ -180,9 +185,9 @@ class _Search:
             error.add_note('raised by the check of the plain order, before any other order was tried')
             raise
 
-    def _fault(self, result: OrderResult[Any, Any], plain: OrderResult[Any, Any]) -> Exception | str | None:
+    def _fault(self, result: OrderResult[Any, Any], plain: OrderResult[Any, Any]) -> BaseException | str | None:
         """What is wrong with what came of an order, if anything is."""
-        if isinstance(result.error, Deadlock):
+        if result.is_stuck:
             return result.error
         if self._check is None:
             return result.how_differs(plain)
@@ -199,11 +204,11 @@ class _Search:
             result, _ = self._setup.play(Attempt(order))
             return None if self._fault(result, plain) is None else result.order
 
-        order = shrink(failed.order, taken_if_failing)
+        order = shrink(failed.order, taken_if_failing, most=_MOST_TURNS_TO_SHRINK // failed.turns)
         result, _ = self._setup.play(Attempt(order), tells=True)
         told, _ = self._setup.play(Attempt(), tells=True)
         fault = self._fault(result, plain)
-        cause = fault if isinstance(fault, Exception) else result.error
+        cause = fault if isinstance(fault, BaseException) else result.error
         raise OrderDependence(self._message(attempt, result, told, fault), result, told, attempt.seed) from cause
 
     def _message(
@@ -211,7 +216,7 @@ class _Search:
         attempt: Attempt,
         result: OrderResult[Any, Any],
         plain: OrderResult[Any, Any],
-        fault: Exception | str | None,
+        fault: BaseException | str | None,
     ) -> str:
         name = self._setup.graph.name
         found = 'by few switches' if attempt.seed is None else f'with seed={attempt.seed}'
@@ -221,5 +226,11 @@ class _Search:
             f'\n{wrong}\n'
             f'\nIn this order, the shortest found ({found}):\n{result.story}\n  and so: {result}\n'
             f'\nIn the plain order:\n{plain.story}\n  and so: {plain}\n'
-            f'\nRepeat it with any_order(..., order={list(result.order)}).'
+            f'\n{_how_to_repeat(result.order)}'
         )
+
+
+def _how_to_repeat(order: Order) -> str:
+    if len(order) <= _MOST_SHOWN:
+        return f'Repeat it with any_order(..., order={list(order)}).'
+    return f'Repeat it with any_order(..., order=...) and the {len(order)} numbers that are in `order` of this error.'

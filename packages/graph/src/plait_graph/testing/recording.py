@@ -10,6 +10,8 @@ from plait_graph.exceptions import GraphRuntimeError
 
 __all__ = ('RecordedEvents',)
 
+_ON_THE_WAY = events.StepReady, events.ValueJoined
+
 Event = TypeVar('Event', bound=events.RunEvent)
 
 
@@ -43,8 +45,11 @@ class RecordedEvents:
 
     @property
     def story(self) -> list[str]:
-        """Each event in a few words, such as `'fetch started'` or `'total fired'`, in the order in which they came."""
-        return [_words(event) for event in self._events]
+        """What happened in a few words, such as `'fetch started'` or `'total fired'`, in the order in which it did.
+
+        That values are on their way (`StepReady`, `ValueJoined`) is left out.
+        """
+        return [words for words, _ in self._told()]
 
     # Some of them
 
@@ -106,7 +111,7 @@ class RecordedEvents:
         return f'<RecordedEvents: {len(self)}{"".join(lines)}>'
 
     def _told(self) -> Iterator[tuple[str, events.RunEvent]]:
-        return zip(self.story, self._events, strict=True)
+        return ((_words(event), event) for event in self._events if not isinstance(event, _ON_THE_WAY))
 
 
 _Placed = TypeVar('_Placed', events.StepStarted, events.StepFinished, events.StepFailed, events.StepCancelled)
@@ -116,37 +121,40 @@ def _at(found: list[_Placed], node_id: str) -> list[_Placed]:
     return [event for event in found if event.node_id == node_id]
 
 
+_WORDS: dict[type[events.RunEvent], str] = {
+    events.StepStarted: 'started',
+    events.StepFinished: 'finished',
+    events.StepRetried: 'failed, and is tried again',
+    events.StepFellBack: 'failed, and its fallback takes over',
+    events.StepFailed: 'failed',
+    events.StepCancelled: 'cancelled',
+    events.JoinFired: 'fired',
+    events.ValueDropped: 'dropped a value',
+    events.Emitted: 'emitted',
+    events.LoopBlocked: 'blocked the loop',
+}
+
+
 def _words(event: events.RunEvent) -> str:
     """What happened, in a few words."""
-    match event:
-        case events.StepStarted():
-            return f'{event.node_id} started'
-        case events.StepFinished():
-            return f'{event.node_id} finished'
-        case events.StepFailed():
-            return f'{event.node_id} failed'
-        case events.StepCancelled():
-            return f'{event.node_id} cancelled'
-        case events.JoinFired():
-            return f'{event.join_id} fired'
-        case events.ValueDropped():
-            return f'{event.join_id} dropped a value'
-        case events.Emitted():
-            return f'{event.node_id} emitted'
-        case events.RunFinished():
-            return 'run finished'
+    if isinstance(event, events.RunFinished):
+        return 'run finished'
+    is_of_join = isinstance(event, events.JoinFired | events.ValueDropped | events.ValueJoined)
+    return f'{event.join_id if is_of_join else event.node_id} {_WORDS[type(event)]}'
 
 
 def _value(event: events.RunEvent) -> str:
     """The value that an event is about, for a reader."""
     match event:
-        case events.StepStarted():
+        case events.StepReady() | events.StepStarted():
             return f' with {event.inputs!r}'
         case events.StepFinished() | events.JoinFired() | events.RunFinished():
             return f': {event.output!r}'
-        case events.StepFailed():
+        case events.StepFailed() | events.StepRetried() | events.StepFellBack():
             return f': {event.error!r}'
-        case events.ValueDropped():
+        case events.LoopBlocked():
+            return f' for {event.seconds:.2f} s'
+        case events.ValueDropped() | events.ValueJoined():
             return f': {event.value!r}'
         case events.Emitted():
             return f': {event.event!r}'

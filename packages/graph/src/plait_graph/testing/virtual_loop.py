@@ -18,8 +18,9 @@ T = TypeVar('T')
 _ROUNDS = 50
 """After this many rounds in which only callbacks ran, nothing is taken to be ready: a cancel scope of anyio calls
 itself back in every round until the task that it cancels has left it, and that task may wait for its turn."""
-_MOST_ROUNDS = 100_000
+_MOST_ROUNDS = 10_000
 """After this many the callbacks go on forever."""
+_MILLISECOND = 0.001
 _GRACE = 0.05
 """Seconds, in real time, in which a thread may come back before the next turn is given."""
 
@@ -109,14 +110,16 @@ class _AskingSelector(selectors.BaseSelector):
             found = self._selector.select(_GRACE if waits_for_turn else timeout)
             if found:
                 return found
+        if timeout == 0 and not waits_for_turn and self._rounds < _MOST_ROUNDS:
+            # Some task only gives way, and may do so until a time; the longer it does, the larger are the steps.
+            self._rounds += 1
+            self._loop.jump(self._rounds * _MILLISECOND)
+            return []
+        self._rounds = 0
         if waits_for_turn and not (timeout and conductor.only_polls):
-            self._rounds = 0
             conductor.give_turn()
         elif timeout:
-            self._rounds = 0
             self._loop.jump(timeout)
-        elif timeout == 0 and self._rounds < _MOST_ROUNDS:
-            self._rounds += 1
         else:
             conductor.hang()
         return []
@@ -131,9 +134,6 @@ class _AskingSelector(selectors.BaseSelector):
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         return self._selector.unregister(fileobj)
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._selector.modify(fileobj, events, data)
 
     def close(self) -> None:
         self._selector.close()
