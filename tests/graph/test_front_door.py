@@ -39,7 +39,9 @@ MODULES = {
         NodeID NodeRunID TaskID JoinID ForkID Step StepContext StepNode NodeStep StartNode EndNode Fork Decision Join
         JoinNode ReducerContext ReducerFunction reduce_null reduce_list_append reduce_list_extend reduce_dict_update
         reduce_sum ReduceFirstValue BaseNode End Edge GraphRunContext TypeExpression GraphSetupError GraphRuntimeError
-        GraphBuildingError GraphValidationError
+        GraphBuildingError GraphValidationError JoinPolicy Share BranchFailure JoinUnsatisfied Retry LoopGuard StepTimeout
+        RunTimeout LoopLimitReached Limit Budget BudgetExceeded Cache MemoryCache ProcessExecutor InProcessExecutor
+        EventLog
     """,
     'graph_builder': """
         GraphBuilder Graph GraphRun GraphTask GraphTaskRequest EndMarker ErrorMarker JoinItem MermaidGraph MermaidNode
@@ -63,6 +65,15 @@ MODULES = {
     'id_types': 'NodeID NodeRunID TaskID JoinID ForkID ForkStack ForkStackItem',
     'parent_forks': 'ParentFork ParentForkFinder',
     'util': 'TypeExpression TypeOrTypeExpression unpack_type_expression get_callable_name Some Maybe',
+    'policies': 'JoinPolicy Share Retry LoopGuard StepPolicy StepOptions AttemptState',
+    'cache': 'Cache CacheStore MemoryCache',
+    'limits': 'Limit WeighedLimit LimitStatistics',
+    'budget': 'Budget Amounts Reservation',
+    'executors': 'Executor Envelope Outcome InProcessExecutor',
+    'process_executor': 'ProcessExecutor',
+    'explain': 'EventLog diff',
+    'run_options': 'RunOptions IterOptions Clock',
+    'testing': 'any_order TestClock ManualRun RecordedEvents FakeStep',
     'exceptions': """
         GraphSetupError GraphBuildingError GraphValidationError GraphRuntimeError UnsupportedEventLoopError
     """,
