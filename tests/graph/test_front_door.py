@@ -39,8 +39,8 @@ MODULES = {
         NodeID NodeRunID TaskID JoinID ForkID Step StepContext StepNode NodeStep StartNode EndNode Fork Decision Join
         JoinNode ReducerContext ReducerFunction reduce_null reduce_list_append reduce_list_extend reduce_dict_update
         reduce_sum ReduceFirstValue BaseNode End Edge GraphRunContext TypeExpression GraphSetupError GraphRuntimeError
-        GraphBuildingError GraphValidationError JoinPolicy Share BranchFailure JoinUnsatisfied Retry LoopGuard StepTimeout
-        RunTimeout LoopLimitReached Limit Budget BudgetExceeded Cache MemoryCache ProcessExecutor InProcessExecutor
+        GraphBuildingError GraphValidationError JoinPolicy Share BranchFailure JoinUnsatisfied Retry LoopGuard
+        StepTimeout RunTimeout LoopLimitReached Limit Budget BudgetExceeded Cache MemoryCache ProcessExecutor InProcessExecutor
         EventLog
     """,
     'graph_builder': """

@@ -18,8 +18,9 @@ from importlib import import_module
 from types import FunctionType, TracebackType
 from typing import Any, Literal, cast
 
+from plait_graph._calls import cancelled_from_within
 from plait_graph.exceptions import GraphRuntimeError
-from plait_graph.executors import Envelope, EnvelopeRun, Outcome, Parcel, TaskInfo, cancelled_from_within
+from plait_graph.executors import Envelope, EnvelopeRun, Outcome, Parcel, TaskInfo
 from plait_graph.id_types import NodeID
 from plait_graph.step import Step, StepContext
 

@@ -23,9 +23,10 @@ import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from plait_graph._calls import call_plain, cancelled_from_within
 from plait_graph.exceptions import GraphRuntimeError
 from plait_graph.id_types import ForkStack, NodeID, TaskID
-from plait_graph.step import AnyStep, StepContext, make_context
+from plait_graph.step import AnyStep, make_context
 
 __all__ = 'Deliver', 'Envelope', 'Executor', 'InProcessExecutor', 'Outcome', 'Parcel', 'TaskInfo'
 
@@ -282,14 +283,6 @@ class InProcessExecutor(AttendedExecutor):
         return Outcome(envelope.key, 'value', value, state_changes=None if parcel is None else parcel.changes())
 
 
-def call_plain(step: AnyStep, context: StepContext[Any, Any, Any]) -> tuple[Any]:
-    """Call a function; the value is wrapped, as trio takes a bare coroutine for a mistake."""
-    try:
-        return (step.call(context),)
-    except StopIteration as error:  # no future and no coroutine can carry it
-        raise RuntimeError(f'step {step.id!r} raised StopIteration') from error
-
-
 class EnvelopeRun:
     """What a context knows of its run when its body came in an envelope."""
 
@@ -332,13 +325,3 @@ def _unknown_elsewhere(task: TaskInfo, member: str) -> GraphRuntimeError:
         f'StepContext.{member} is not known to step {task.node_id!r}, whose body an executor runs. '
         f'Pass on what it needs of it as inputs.'
     )
-
-
-def cancelled_from_within(node_id: NodeID, error: BaseException) -> GraphRuntimeError:
-    """The error for a body that ended with a cancellation which nobody has asked for."""
-    result = GraphRuntimeError(
-        f'Step {node_id!r} ended with a cancellation that nobody asked for: it awaited something that was cancelled. '
-        f'Catch CancelledError there if that is expected.'
-    )
-    result.__cause__ = error
-    return result

@@ -12,7 +12,6 @@ from plait_graph._run.driver import Driver
 from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.failures import ErrorMode
 from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.surroundings import Surroundings
 from plait_graph._run.tokens import Environment
 from plait_graph.exceptions import GraphRuntimeError, GraphSetupError
 from plait_graph.policies import Duration, seconds_of
@@ -97,6 +96,8 @@ def make_driver(
     driver = Driver(scheduler, listener, options.get('run_id'), options.get('clock'), budget=budget)
     threshold = _threshold(options.get('debug', False))
     if plan.uses_processes or threshold is not None:
+        from plait_graph._run.surroundings import Surroundings
+
         driver.surroundings = Surroundings(plan.uses_processes, options.get('executor'), threshold, driver.tell)
     return driver
 

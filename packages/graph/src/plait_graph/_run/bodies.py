@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from plait_graph._calls import call_plain
 from plait_graph._run.crew import CANCELLED
 from plait_graph._run.isolation import as_coroutine
 from plait_graph._run.tokens import Task
 from plait_graph.exceptions import GraphRuntimeError
-from plait_graph.executors import Envelope, Executor, Outcome, TaskInfo, call_plain
+from plait_graph.executors import Envelope, Executor, Outcome, TaskInfo
 from plait_graph.policies import StepPolicy
 from plait_graph.step import AnyStep, StepContext
 

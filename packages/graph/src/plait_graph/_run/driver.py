@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from plait_graph import events
-from plait_graph._run.bodies import Bodies
+from plait_graph._calls import cancelled_from_within
 from plait_graph._run.clock import Cancellable, Clock
 from plait_graph._run.commands import (
     AskPermit,
@@ -36,17 +36,18 @@ from plait_graph._run.failures import ErrorMode, raise_failures
 from plait_graph._run.informant import Informant
 from plait_graph._run.isolation import as_coroutine, resume
 from plait_graph._run.machine import Ended
-from plait_graph._run.reading import Reading
 from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.surroundings import Surroundings
 from plait_graph._run.tokens import Task, Timer
 from plait_graph.exceptions import GraphRuntimeError
-from plait_graph.executors import Executor, cancelled_from_within
 from plait_graph.step import AnyStep, StepContext, make_context
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported by the runs that need them
+    from plait_graph._run.bodies import Bodies
     from plait_graph._run.permits import Permits
+    from plait_graph._run.reading import Reading
+    from plait_graph._run.surroundings import Surroundings
     from plait_graph.budget import Budget
+    from plait_graph.executors import Executor
 
 _COROUTINE: Any = CoroutineType
 
@@ -233,6 +234,8 @@ class Driver(Informant):
     @property
     def bodies(self) -> Bodies:
         if self._bodies is None:
+            from plait_graph._run.bodies import Bodies
+
             self._bodies = Bodies(self)
         return self._bodies
 
@@ -274,8 +277,7 @@ class Driver(Informant):
             case CancelTask():
                 self.crew.cancel(command.task)
             case PullItem():
-                self._reading = self._reading or Reading(self)
-                self._reading.pull(command.region)
+                self._get_reading().pull(command.region)
             case CloseSource():
                 self.crew.cancel(command.region)
             case StartTimer():
@@ -315,6 +317,13 @@ class Driver(Informant):
 
         self.guarded(tell)
         self.notify()
+
+    def _get_reading(self) -> Reading:
+        if self._reading is None:
+            from plait_graph._run.reading import Reading
+
+            self._reading = Reading(self)
+        return self._reading
 
     def _get_permits(self) -> Permits:
         if self._permits is None:
