@@ -23,6 +23,7 @@ __all__ = (
     'LoopLimitReached',
     'RunCancelled',
     'RunTimeout',
+    'StateConflict',
     'StepTimeout',
     'UnsupportedEventLoopError',
     'WorkerDied',
@@ -114,6 +115,10 @@ class BudgetExceeded(GraphRuntimeError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep the parts when it is sent to another process."""
         return type(self), (self.message, self.leaf, self.budget, self.asked, self.remaining), vars(self)
+
+
+class StateConflict(GraphRuntimeError):
+    """Raised when steps that ran at the same time changed one field of an isolated state, and it cannot be merged."""
 
 
 class UnsupportedEventLoopError(GraphError, RuntimeError):

@@ -1,0 +1,1 @@
+"""What isolated state is made of: values, private copies of states, merging."""
