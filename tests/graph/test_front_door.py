@@ -40,8 +40,8 @@ MODULES = {
         JoinNode ReducerContext ReducerFunction reduce_null reduce_list_append reduce_list_extend reduce_dict_update
         reduce_sum ReduceFirstValue BaseNode End Edge GraphRunContext TypeExpression GraphSetupError GraphRuntimeError
         GraphBuildingError GraphValidationError JoinPolicy Share BranchFailure JoinUnsatisfied Retry LoopGuard
-        StepTimeout RunTimeout LoopLimitReached Limit Budget BudgetExceeded Cache MemoryCache ProcessExecutor InProcessExecutor
-        EventLog
+        StepTimeout RunTimeout LoopLimitReached Limit Budget BudgetExceeded Cache MemoryCache ProcessExecutor
+        InProcessExecutor EventLog StateConflict Merge
     """,
     'graph_builder': """
         GraphBuilder Graph GraphRun GraphTask GraphTaskRequest EndMarker ErrorMarker JoinItem MermaidGraph MermaidNode

@@ -20,6 +20,7 @@ from plait_graph.exceptions import (
     LoopLimitReached,
     RunCancelled,
     RunTimeout,
+    StateConflict,
     StepTimeout,
     UnsupportedEventLoopError,
 )
@@ -47,6 +48,7 @@ from plait_graph.step import NodeStep, Step, StepContext, StepNode
 from plait_graph.util import TypeExpression
 
 if TYPE_CHECKING:
+    from plait_graph._state.merging import Merge
     from plait_graph.budget import Budget
     from plait_graph.cache import Cache, MemoryCache
     from plait_graph.executors import InProcessExecutor
@@ -98,6 +100,7 @@ __all__ = (
     'LoopGuard',
     'LoopLimitReached',
     'MemoryCache',
+    'Merge',
     'NodeID',
     'NodeRunID',
     'NodeStep',
@@ -110,6 +113,7 @@ __all__ = (
     'RunTimeout',
     'Share',
     'StartNode',
+    'StateConflict',
     'Step',
     'StepContext',
     'StepNode',
@@ -131,6 +135,7 @@ _ROOMS = {
     'InProcessExecutor': 'executors',
     'Limit': 'limits',
     'MemoryCache': 'cache',
+    'Merge': '_state.merging',
     'ProcessExecutor': 'process_executor',
 }
 """Names whose rooms are imported when they are first asked for, so that programs without them start sooner."""

@@ -102,8 +102,8 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         if self._accepted_input is not None:
             self._check_inputs(inputs)
         if not options:
-            return await make_driver(self.plan, state, deps, options).run(inputs)
-        driver = make_driver(self.plan, state, deps, options, listener=listener_of(options))
+            return await make_driver(self.plan, state, deps, options, state_type=self.state_type).run(inputs)
+        driver = make_driver(self.plan, state, deps, options, state_type=self.state_type, listener=listener_of(options))
         with options.get('span') or nullcontext():
             return await driver.run(inputs, options.get('errors', 'group'))
 
@@ -253,7 +253,7 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
     # Within
 
     def _compiled_for_parent(self) -> _Subgraph:
-        return _Subgraph(self._compiled)
+        return _Subgraph(self._compiled, self.state_type)
 
     def _check_inputs(self, inputs: Any) -> None:
         if not isinstance(inputs, self._accepted_input):
@@ -278,10 +278,11 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
 class _Subgraph:
     """A compiled graph, as the step around it sees it."""
 
-    __slots__ = ('_compiled',)
+    __slots__ = '_compiled', 'state_type'
 
-    def __init__(self, compiled: Compiled):
+    def __init__(self, compiled: Compiled, state_type: Any):
         self._compiled = compiled
+        self.state_type = state_type
 
     @property
     def layout(self) -> Layout:

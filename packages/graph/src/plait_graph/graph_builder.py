@@ -85,6 +85,9 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         input_type: The type of a run's inputs. If it is given and can be asked about, runs check it.
         output_type: The type of a run's output.
         auto_instrument: Kept on the graph for whoever traces runs.
+        isolated_state: Whether each step works on a private copy of the state, whose changes are committed field by
+            field when the step has ended. Steps that ran at the same time and changed one field are merged by the
+            reducer that the state's class declares for the field, or refused with `StateConflict`.
 
     Types that are not classes are wrapped: `TypeExpression[int | str]`.
 
@@ -119,6 +122,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         input_type: type[TypeExpression[Input]],
         output_type: type[TypeExpression[Output]],
         auto_instrument: bool = ...,
+        isolated_state: bool = ...,
     ) -> None: ...
     @overload
     def __init__(
@@ -130,6 +134,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         input_type: type[TypeExpression[Input]],
         output_type: type[Output] = ...,
         auto_instrument: bool = ...,
+        isolated_state: bool = ...,
     ) -> None: ...
     @overload
     def __init__(
@@ -141,6 +146,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         input_type: type[Input] = ...,
         output_type: type[TypeExpression[Output]],
         auto_instrument: bool = ...,
+        isolated_state: bool = ...,
     ) -> None: ...
     @overload
     def __init__(
@@ -152,6 +158,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         input_type: type[Input] = ...,
         output_type: type[Output] = ...,
         auto_instrument: bool = ...,
+        isolated_state: bool = ...,
     ) -> None: ...
     def __init__(
         self,
@@ -162,6 +169,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         input_type: Any = _UNSAID,
         output_type: Any = _UNSAID,
         auto_instrument: bool = True,
+        isolated_state: bool = False,
     ) -> None:
         self.name = name
         self.state_type: TypeOrTypeExpression[State] = state_type
@@ -171,6 +179,7 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         self.input_type: TypeOrTypeExpression[Input] = input_type if self._checks_input else cast(Any, NoneType)
         self.output_type: TypeOrTypeExpression[Output] = output_type if self._checks_output else cast(Any, NoneType)
         self.auto_instrument = auto_instrument
+        self.isolated_state = isolated_state
         self._start: StartNode[Input] = StartNode()
         self._end: EndNode[Output] = EndNode()
         self._register = Register(self._start, self._end)
@@ -578,10 +587,17 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             GraphValidationError: The structure has faults, or there are findings and they are to be errors. All are
                 reported together.
             GraphBuildingError: A join has no parent fork, an id is used twice, or a name is unknown.
+            GraphSetupError: The state is isolated, and its class declares a reducer that cannot be one.
         """
         self._register.remember_names()
         definition = self._register.define(self._said_types())
-        compiled = compile_definition(definition, picture=_picture, validate=validate_graph_structure, skip=skip)
+        compiled = compile_definition(
+            definition,
+            picture=_picture,
+            validate=validate_graph_structure,
+            skip=skip,
+            isolated_state_type=unpack_type_expression(self.state_type) if self.isolated_state else None,
+        )
         _report(compiled, findings)
         return make_graph(
             definition,

@@ -129,7 +129,9 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         self._span = options.get('span')
         self._stack = ExitStack()
         listener = None if self._listener is None else self._tell
-        self._driver = make_driver(graph.plan, state, deps, options, watched=True, listener=listener)
+        self._driver = make_driver(
+            graph.plan, state, deps, options, state_type=graph.state_type, watched=True, listener=listener
+        )
         self._scheduler = self._driver.scheduler
         self._phase = 'new'
         self._is_shown = False

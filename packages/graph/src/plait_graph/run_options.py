@@ -71,15 +71,18 @@ def make_driver(
     deps: Any,
     options: RunOptions | IterOptions,
     *,
+    state_type: Any = None,
     watched: bool = False,
     listener: Callable[[events.RunEvent], None] | None = None,
 ) -> Driver:
     """A driver for a new run.
 
     Raises:
-        GraphRuntimeError: An option makes no sense, or there is none of that name.
+        GraphRuntimeError: An option makes no sense.
+        GraphSetupError: The state is to be isolated, and cannot be.
+        TypeError: There is no option of a name.
     """
-    env = Environment(state, deps)
+    env = make_environment(plan, state, deps, state_type)
     scheduler = Scheduler(plan, _EVALUATOR, env, watched, listener)
     if not options and not plan.uses_processes:
         return Driver(scheduler, listener)
@@ -100,6 +103,11 @@ def make_driver(
 
         driver.surroundings = Surroundings(plan.uses_processes, options.get('executor'), threshold, driver.tell)
     return driver
+
+
+def make_environment(plan: Plan, state: Any, deps: Any, state_type: Any) -> Environment:
+    """What the steps of a new run see."""
+    return _EVALUATOR.environment(state, deps, state_type) if plan.isolates_state else Environment(state, deps)
 
 
 def listener_of(options: RunOptions | IterOptions) -> Callable[[events.RunEvent], None] | None:

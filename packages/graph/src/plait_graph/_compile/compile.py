@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from plait_graph._compile import checks
 from plait_graph._compile.findings import Finding, find
@@ -37,7 +38,12 @@ class _Structure:
 
 
 def compile_definition(
-    definition: Definition, *, picture: Callable[[Layout], str], validate: bool = True, skip: Collection[str] = ()
+    definition: Definition,
+    *,
+    picture: Callable[[Layout], str],
+    validate: bool = True,
+    skip: Collection[str] = (),
+    isolated_state_type: Any = None,
 ) -> Compiled:
     """Make the plan of a graph.
 
@@ -46,6 +52,7 @@ def compile_definition(
         picture: Draws a graph for a message.
         validate: Whether the structure is checked.
         skip: Names of checks to leave out.
+        isolated_state_type: The type of the state, if each step is to work on a private copy of it.
 
     Raises:
         GraphValidationError: The structure has faults; all are reported together.
@@ -62,9 +69,16 @@ def compile_definition(
         layout=layout,
         parents=parents,
         routing=definition.routing,
-        plan=link(structure),
-        findings=tuple(find(layout, definition, parents)),
+        plan=link(structure, isolates_state=isolated_state_type is not None),
+        findings=(*find(layout, definition, parents), *_conflicts(layout, isolated_state_type)),
     )
+
+
+def _conflicts(layout: Layout, isolated_state_type: Any) -> Iterator[Finding]:
+    if isolated_state_type is not None:
+        from plait_graph._compile.state_conflicts import state_conflicts  # most graphs do without
+
+        yield from state_conflicts(layout, isolated_state_type)
 
 
 def _parents(

@@ -29,7 +29,7 @@ class Structure(Protocol):
     def routing(self) -> frozenset[NodeID]: ...
 
 
-def link(structure: Structure) -> Plan:
+def link(structure: Structure, *, isolates_state: bool = False) -> Plan:
     """Make the plan of a graph whose structure has no faults.
 
     Reachability is the least solution of: what can be reached from a node is what can be reached from where it leads
@@ -51,6 +51,7 @@ def link(structure: Structure) -> Plan:
         by_path={node.id: node.index for node in plan_nodes},
         tracks_members=any(_can_cancel(node, nodes) for node in nodes),
         tracks_threads=whole.tracks_threads,
+        isolates_state=isolates_state,
         uses_processes=any(node.is_step and node.node.kind == 'process' for node in plan_nodes),
         catches=any(node.needs is not None and _may_take_failures(node.needs) for node in plan_nodes),
     )

@@ -107,6 +107,8 @@ class Plan:
     tracks_threads: bool
     """Whether a map has a limit, or a reducer in input order can cancel, so that regions must know which of their
     threads still live."""
+    isolates_state: bool
+    """Whether each step works on a private copy of the state."""
     uses_processes: bool
     """Whether bodies of steps run in processes."""
     catches: bool

@@ -80,8 +80,12 @@ class Bodies:
         driver, env = self._driver, task.region.env
         key = driver.idempotency_key_of(task)
         info = TaskInfo(task.node.id, task.task_id, task.fork_stack, driver.attempt_of(task), key)
-        envelope = Envelope(f'{key}@{info.attempt}', step, info, task.inputs, env.state, env.deps)
+        held = driver.scheduler.views.get(task.id)
+        parcel = None if held is None else held.keeper.pack(held.view)
+        envelope = Envelope(f'{key}@{info.attempt}', step, info, task.inputs, env.state, env.deps, parcel)
         outcome = await self._outcome_of(envelope, task)
+        if held is not None:
+            held.changes = outcome.state_changes
         if outcome.kind == 'error' and outcome.error is not None:
             raise outcome.error
         if outcome.kind == 'cancelled':

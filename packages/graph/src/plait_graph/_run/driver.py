@@ -107,7 +107,8 @@ class Driver(Informant):
         while task is not None:
             env, context = task.region.env, base.copy()
             try:
-                body: Any = task.node.node.call(make_context(env.state, env.deps, task.inputs, task, self))
+                state = env.state if env.isolated is None else self.state_of(task)
+                body: Any = task.node.node.call(make_context(state, env.deps, task.inputs, task, self))
                 if type(body) is not _COROUTINE:
                     body = as_coroutine(body)
                 try:
@@ -204,7 +205,8 @@ class Driver(Informant):
         step = task.node.node
         env = task.region.env
         try:
-            context = make_context(env.state, env.deps, task.inputs, task, self)
+            state = env.state if env.isolated is None else self.state_of(task)
+            context = make_context(state, env.deps, task.inputs, task, self)
             if step.policy is not None:
                 await self.bodies.do_by_policy(task, step, step.policy, context)
                 return
@@ -221,6 +223,10 @@ class Driver(Informant):
         else:
             if value is not CANCELLED:
                 scheduler.finish(task, value)
+
+    def state_of(self, task: Task) -> Any:
+        """A task's own copy of the state."""
+        return self.scheduler.views[task.id].view.state
 
     def body_of(self, task: Task, step: AnyStep, context: StepContext[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
         """The body of an asynchronous step."""

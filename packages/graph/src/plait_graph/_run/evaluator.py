@@ -42,7 +42,7 @@ class Evaluator:
 
     def apply(self, function: Callable[[StepContext[Any, Any, Any]], Any], env: Environment, value: Any) -> Any:
         """Call a transform, or a function that maps a subgraph's state, dependencies or inputs."""
-        return function(StepContext(state=env.state, deps=env.deps, inputs=value))
+        return function(StepContext(state=env.readable, deps=env.deps, inputs=value))
 
     def choose(self, decision: Decision[Any, Any, Any], value: Any) -> int | None:
         """The first branch that accepts a value, by its position."""
@@ -54,7 +54,7 @@ class Evaluator:
     def weigh(self, limit: Any, env: Environment, value: Any) -> float:
         """How much a limit by name is to count for a step's call."""
         weight = getattr(limit, 'weight', None)
-        return 1 if weight is None else weight(StepContext(state=env.state, deps=env.deps, inputs=value))
+        return 1 if weight is None else weight(StepContext(state=env.readable, deps=env.deps, inputs=value))
 
     def delay(self, retry: Retry, attempt: Attempt, error: BaseException) -> float | None:
         """How long to wait after a failure before the next attempt; nothing if there is to be none."""
@@ -69,6 +69,12 @@ class Evaluator:
         """The time that strategies count with, in seconds."""
         return time.monotonic()
 
+    def environment(self, state: Any, deps: Any, state_type: Any) -> Environment:
+        """What steps see of a state whose changes are isolated; the type declares how they are merged."""
+        from plait_graph._isolated_state import IsolatedState  # most runs do without
+
+        return Environment(state, deps, IsolatedState(state, state_type, deps))
+
     def initial(self, join: Join[Any, Any, Any, Any]) -> Any:
         """Make the value that a join begins with."""
         return join.initial_factory()
@@ -77,8 +83,17 @@ class Evaluator:
         """Fold a value; tells also whether the reducer cancelled what could bring further ones."""
         if not join.takes_context:
             return join.reducer(current, value), False
-        context = ReducerContext(state=env.state, deps=env.deps)
-        return join.reducer(context, current, value), context.siblings_cancelled
+        if env.isolated is None:
+            context = ReducerContext(state=env.state, deps=env.deps)
+            return join.reducer(context, current, value), context.siblings_cancelled
+        view = env.isolated.begin()
+        try:
+            context = ReducerContext(state=view.state, deps=env.deps)
+            result = join.reducer(context, current, value)
+            env.isolated.commit(view, f'join {join.id}')
+        finally:
+            env.isolated.drop(view)
+        return result, context.siblings_cancelled
 
     def read(self, value: Any) -> list[Any]:
         """Read an iterable to its end."""

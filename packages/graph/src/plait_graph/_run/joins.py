@@ -357,6 +357,7 @@ def cancel_members(machine: Machine, region: Region, classes: int) -> None:
 
 def _cancel(machine: Machine, task: Task) -> None:
     machine.leave(task)
+    machine.drop_view(task)
     if machine.running.pop(task.id, None) is not None:
         machine.commands.append(CancelTask(task))
         machine.forget_attempts(task)

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plait_graph._compile.plan import PlanNode
 from plait_graph._run.commands import Command, StartTimer, StopTimer
 from plait_graph._run.tokens import Attempt, Batch, Region, Task, Timer, TimerKind
+
+if TYPE_CHECKING:  # imported by the runs that need it
+    from plait_graph._isolated_state import Changes, IsolatedState
 
 
 class Queue:
@@ -30,6 +33,25 @@ _NONE: Mapping[Any, Any] = MappingProxyType({})
 """Stands for records that most runs never make."""
 
 
+class HeldView:
+    """What a body sees of the state, if each one works on a private copy."""
+
+    __slots__ = 'changes', 'keeper', 'view'
+
+    def __init__(self, keeper: IsolatedState):
+        self.keeper = keeper
+        self.view = keeper.begin()
+        self.changes: Changes | None = None
+        """What the body did to a copy elsewhere."""
+
+    def commit(self, writer: str) -> None:
+        """Put the changes into the state, all or none."""
+        if self.changes is None:
+            self.keeper.commit(self.view, writer)
+        else:
+            self.keeper.commit_changes(self.view, self.changes, writer)
+
+
 class Ledger:
     """The tasks of one run by what they do, their attempts, and the timers that are set."""
 
@@ -44,6 +66,8 @@ class Ledger:
     timers: Mapping[int, Timer] = _NONE
     queues: Mapping[str, Queue] = _NONE
     """What waits for a limit by name, or for a place at a step, by the name of the limit or the id of the step."""
+    views: Mapping[int, HeldView] = _NONE
+    """The private copies of the state that bodies at work have, by the task's id."""
     busy: Mapping[int, int] = _NONE
     """How many bodies run of each step that allows only so many at once."""
 
@@ -75,6 +99,32 @@ class Ledger:
             return False
         self.cancelled.discard(task.id)
         return True
+
+    # The state
+
+    def begin_view(self, task: Task) -> None:
+        """Give a body its own copy of the state, if the state is isolated."""
+        keeper = task.region.env.isolated
+        if keeper is not None:
+            if not isinstance(self.views, dict):
+                self.views = {}
+            self.views[task.id] = HeldView(keeper)
+
+    def drop_view(self, task: Task) -> None:
+        """Forget what a body did to its copy of the state."""
+        held = self.views.pop(task.id, None) if isinstance(self.views, dict) else None
+        if held is not None:
+            held.keeper.drop(held.view)
+
+    def commit_view(self, task: Task, writer: str) -> None:
+        """Put what a body did to its copy into the state.
+
+        Raises:
+            StateConflict: Another one changed the same field meanwhile.
+        """
+        held = self.views.pop(task.id, None) if isinstance(self.views, dict) else None
+        if held is not None:
+            held.commit(writer)
 
     # Timers and attempts
 

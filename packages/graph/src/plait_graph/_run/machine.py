@@ -107,7 +107,7 @@ class Machine(Ledger):
         self.evaluator = evaluator
         self.listener: Callable[[events.RunEvent], None] | None = listener
         self.watched = watched
-        self.is_careful = watched or listener is not None or plan.tracks_members
+        self.is_careful = watched or listener is not None or plan.tracks_members or plan.isolates_state
         """Whether even a step from one node to the next has to be noted."""
         self.counts = Counts(plan.tracks_threads)
         self.sources: dict[int, Region] = {}
@@ -338,13 +338,17 @@ class Machine(Ledger):
 def _note(error: BaseException, task: Task, what: str, attempt: int) -> None:
     """Say on the exception where it happened; the exception itself stays as it is."""
     kind = what or ('step' if task.node.is_step else 'node')
+    note = f'in {kind} {task.node.id!r} ({place_of(task)}, attempt {attempt})'
+    if note not in getattr(error, '__notes__', ()):
+        error.add_note(note)
+
+
+def place_of(task: Task) -> str:
+    """A task, with the items of maps that it is in, as messages say it."""
     items: list[str] = []
     region, index = task.region, task.index
     while region.parent is not None:
         if region.node.kind is Kind.MAP and index >= 0:
             items.append(f'item {index} of map {region.node.id!r}')
         region, index = region.parent, region.index
-    place = ''.join(f', {item}' for item in items)
-    note = f'in {kind} {task.node.id!r} ({task.task_id}{place}, attempt {attempt})'
-    if note not in getattr(error, '__notes__', ()):
-        error.add_note(note)
+    return ', '.join((task.task_id, *items))

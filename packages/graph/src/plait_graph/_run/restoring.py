@@ -131,7 +131,7 @@ class _Restoring:
             region = scheduler.root
         else:
             parent = self._regions[data['parent']]
-            env = parent.env if data['env'] is None else Environment(*data['env'])
+            env = parent.env if data['env'] is None else self._environment(data)
             region = Region(data['id'], self._node(data['node']), parent, data['index'], data['visit'], env)
             if self._plan.tracks_members:
                 region.members, region.children = {}, {}
@@ -144,6 +144,13 @@ class _Restoring:
             region.fired = {self._node(each).index for each in data['fired']}
         if data['source'] is not None:
             self._source(region, data['source'])
+
+    def _environment(self, data: Data) -> Environment:
+        """What the steps of a subgraph see that has a state of its own."""
+        state, deps = data['env']
+        if not self._plan.isolates_state:
+            return Environment(state, deps)
+        return self._scheduler.evaluator.environment(state, deps, self._node(data['node']).node.graph.state_type)
 
     def _source(self, region: Region, data: Data) -> None:
         """A map's source, at the item where it was."""

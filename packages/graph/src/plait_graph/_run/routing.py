@@ -73,29 +73,30 @@ def _enter(machine: Machine, node: PlanNode, value: Any, region: Region, index: 
     """Begin a subgraph: a region of its own, with its own state and dependencies if they are mapped."""
     step: SubgraphStep[Any, Any, Any, Any] = node.node
     mapped: list[Any] = []
+    env = region.env
     for function, same in (
-        (step.map_state, region.env.state),
-        (step.map_deps, region.env.deps),
+        (step.map_state, None),
+        (step.map_deps, env.deps),
         (step.map_inputs, value),
     ):
         result = same
         if function is not None:
-            result = machine.evaluate(
-                node,
-                region,
-                index,
-                visit,
-                'a mapping into subgraph',
-                machine.evaluator.apply,
-                function,
-                region.env,
-                value,
-            )
+            what, apply = 'a mapping into subgraph', machine.evaluator.apply
+            result = machine.evaluate(node, region, index, visit, what, apply, function, env, value)
             if result is FAILED:
                 return
         mapped.append(result)
     state, deps, inputs = mapped
-    child = machine.region(node, region, index, visit, Environment(state, deps))
+    if step.map_state is None:
+        env = Environment(env.state, deps, env.isolated)
+    elif env.isolated is None:
+        env = Environment(state, deps)
+    else:
+        what, make = 'the isolated state of subgraph', machine.evaluator.environment
+        env = machine.evaluate(node, region, index, visit, what, make, state, deps, step.graph.state_type)
+        if env is FAILED:
+            return
+    child = machine.region(node, region, index, visit, env)
     machine.counts.emptied.append(child)  # it may stay empty, if it begins with a map that has no items
     machine.go_on(node, inputs, child, 0, visit)
 

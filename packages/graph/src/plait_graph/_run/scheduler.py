@@ -13,7 +13,7 @@ from typing import Any
 from plait_graph import events
 from plait_graph._compile.plan import Kind, PlanNode
 from plait_graph._run import attempts, joins, routing, sources
-from plait_graph._run.machine import Ended, Failed, Shown
+from plait_graph._run.machine import Ended, Failed, Shown, place_of
 from plait_graph._run.settling import Settling
 from plait_graph._run.tokens import Batch, Region, Task, Timer
 from plait_graph.exceptions import RunTimeout
@@ -62,6 +62,8 @@ class Scheduler(Settling):
             if task is None:
                 continue
             self.running[task.id] = task
+            if self.plan.isolates_state:
+                self.begin_view(task)
             if self.listener is not None and not self.is_looking_up(task):
                 number = self.attempt_number(task)
                 self.listener(events.StepStarted(task.node.id, task.task_id, task.fork_stack, task.inputs, number))
@@ -97,12 +99,23 @@ class Scheduler(Settling):
         if self.running.pop(task.id, None) is None or self.outcome is not None:
             self._note_stopped(task)  # its time was up, or it was cancelled, or the run has stopped
             return
+        if self.plan.isolates_state and not self._commit(task):
+            return
         if self.is_careful or task.node.policy is not None:
             self._leave_step(task, value)
             return
         successor = self._step_on(task, value)
         if successor is not None:
             self.ready.append(successor)
+
+    def _commit(self, task: Task) -> bool:
+        """Take over what a step did to its copy of the state; if that cannot be, the attempt has failed."""
+        try:
+            self.commit_view(task, f'{task.node.id} ({place_of(task)})')
+        except Exception as error:  # noqa: BLE001 # a conflict, or what the user's own merging raised
+            self._fail_attempt(task, error)
+            return False
+        return True
 
     def take_alone(self) -> Task | None:
         """The only task there is, if nothing else is under way and its body can be awaited in place."""
@@ -215,6 +228,7 @@ class Scheduler(Settling):
 
     def _fail_attempt(self, task: Task, error: BaseException) -> None:
         """Let a failed task try again, or send its inputs to its fallback, or fail."""
+        self.drop_view(task)
         policy = task.node.policy
         if policy is not None and self.outcome is None:
             self.end_attempt(task)
@@ -243,6 +257,7 @@ class Scheduler(Settling):
             attempt.is_cached = True
             self.finish(task, found.value)
         elif self.running.pop(task.id, None) is not None:
+            self.drop_view(task)
             self.ready.appendleft(task)
 
     def permitted(self, name: str) -> Task | None:

@@ -10,20 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from plait_graph._compile.plan import Kind, PlanNode
 from plait_graph.id_types import ForkStack, ForkStackItem, NodeRunID, TaskID
+
+if TYPE_CHECKING:  # imported by the runs that need it
+    from plait_graph._isolated_state import IsolatedState
 
 
 class Environment:
     """The state and dependencies that the steps of a graph see; a subgraph may have its own."""
 
-    __slots__ = 'deps', 'state'
+    __slots__ = 'deps', 'isolated', 'state'
 
-    def __init__(self, state: Any, deps: Any):
+    def __init__(self, state: Any, deps: Any, isolated: IsolatedState | None = None):
         self.state = state
         self.deps = deps
+        self.isolated = isolated
+        """What keeps the state, if steps are to see private copies of it."""
+
+    @property
+    def readable(self) -> Any:
+        """The state, for a function that is to change nothing."""
+        return self.state if self.isolated is None else self.isolated.read()
 
 
 class Task:

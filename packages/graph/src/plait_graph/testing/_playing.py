@@ -14,9 +14,9 @@ import anyio.to_thread
 from plait_graph._run.driver import Driver
 from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.tokens import Environment
 from plait_graph._typevars import Output, State
 from plait_graph.graph import Graph
+from plait_graph.run_options import make_environment
 from plait_graph.testing._comparing import difference, shown
 from plait_graph.testing._exploring import Attempt, Choices, order_of
 from plait_graph.testing._telling import tell
@@ -89,7 +89,8 @@ class Setup:
         """Run the graph in an order; gives what came of it, and where there was a choice."""
         turns = Turns(attempt.chooser(), self.max_turns, tells=tells)
         state, inputs = self.make_state(), self.make_inputs()
-        scheduler = Scheduler(self.graph.plan, Evaluator(), Environment(state, self.make_deps()))
+        env = make_environment(self.graph.plan, state, self.make_deps(), self.graph.state_type)
+        scheduler = Scheduler(self.graph.plan, Evaluator(), env)
         output, error = None, None
         with _same_chance():
             try:

@@ -21,10 +21,11 @@ from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.failures import raise_failures
 from plait_graph._run.machine import Ended
 from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.tokens import Environment, Region, Task, Timer
+from plait_graph._run.tokens import Region, Task, Timer
 from plait_graph._typevars import Deps, Input, Output, State
 from plait_graph.exceptions import GraphRuntimeError
 from plait_graph.graph import Graph
+from plait_graph.run_options import make_environment
 from plait_graph.testing._places import items_of
 from plait_graph.testing.clock import TestClock
 from plait_graph.testing.recording import RecordedEvents
@@ -80,7 +81,8 @@ class ManualRun(Generic[State, Output]):
         self._wanted: list[Region] = []
         self._clock = TestClock()
         self._timers: dict[int, Cancellable] = {}
-        self._scheduler = Scheduler(graph.plan, Evaluator(), Environment(state, deps), listener=self.events)
+        env = make_environment(graph.plan, state, deps, graph.state_type)
+        self._scheduler = Scheduler(graph.plan, Evaluator(), env, listener=self.events)
         self._scheduler.max_concurrency = max_concurrency
         self._scheduler.begin(inputs)
         self._carry_out()
