@@ -1,19 +1,27 @@
-"""Drives the scheduler and the interpreter through the same order of completion, and compares them after each event."""
+"""Drives the scheduler and the interpreter through the same order of completion, and compares them after each event.
+
+There is no event loop, and the clock is virtual: time passes only when no other event is chosen, and then up to the
+next timer.
+"""
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from plait_graph._run.commands import CancelTask, StartTimer, StopTimer
 from plait_graph._run.evaluator import Evaluator
-from plait_graph._run.machine import CancelTask, Ended
+from plait_graph._run.machine import Ended
 from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.tokens import Environment, Task
+from plait_graph._run.tokens import Environment, Task, fork_stack
+from plait_graph._run.tokens import Timer as EngineTimer
 from plait_graph.events import JoinFired
+from plait_graph.exceptions import JoinUnsatisfied
 from plait_graph.id_types import ForkStack
-from plait_graph.join import Join
+from plait_graph.join import BranchFailure, Join
 from properties.random_graphs import INPUTS, work
 from properties.reference import Interpreter, Shape, Token
+from properties.reference_policies import Timer
 
 LONGEST, WIDEST = 100, 20
 """Runs with more events than this, or more steps at work, are left: searching takes long."""
@@ -22,8 +30,10 @@ FULLEST = 60
 MOST_TIES = 100
 """How many ways of breaking ties are tried; if there are more, it stays open whether the two agree."""
 
-Place = tuple[str, str, str]
-"""What can be known from outside of a step at work: its node, the way through the forks, its inputs."""
+Place = tuple[str, str, str, int]
+"""What can be known from outside of a step at work: its node, the way through the forks, its inputs, its attempt."""
+Awaited = tuple[str, str, str, int, float]
+"""What can be known of a timer: its kind, its node, the way through the forks, the attempt, and when it is due."""
 Outcome = tuple[str, str]
 
 
@@ -91,25 +101,51 @@ def all_ties() -> Iterator[Ties]:
 
 def _drive(graph, shape: Shape, rng: random.Random, ties: Ties, **options: bool) -> bool:
     """One run of both; tells whether it came to its end."""
-    interpreter = Interpreter(shape, ties)
     side = Side(graph, listens=rng.random() < 0.5, **options)
+    other = OtherSide(Interpreter(shape, ties))
     inputs = rng.choice(INPUTS)
-    interpreter.begin(inputs)
+    if rng.random() < 0.02:
+        side.scheduler.allow(9)
+        other.interpreter.allow(9)
+    other.interpreter.begin(inputs)
     side.scheduler.begin(inputs)
     for _ in range(LONGEST):
-        tasks = side.at_work()
-        tokens = {place(*pair): pair for pair in interpreter.running()}
-        if interpreter.outcome is not None or side.scheduler.outcome is not None:
-            side.check_end(interpreter)
+        tasks, tokens = side.at_work(), other.at_work()
+        if other.interpreter.outcome is not None or side.scheduler.outcome is not None:
+            side.check_end(other.interpreter)
             return True
-        same(list(tasks), sorted(tokens), 'steps at work')
-        same(bool(tasks), True, 'whether something is at work')
-        if is_wide(interpreter):
+        same(list(tasks), list(tokens), 'steps at work')
+        same(list(side.ending()), list(other.ending()), 'steps whose time was up')
+        same(list(side.timers()), list(other.timers()), 'timers')
+        if is_wide(other.interpreter):
             return False
-        chosen = rng.choice(list(tasks))
-        side.complete(tasks[chosen])
-        complete(*tokens[chosen])
+        _let_something_happen(side, other, rng)
     return False
+
+
+def _let_something_happen(side: 'Side', other: 'OtherSide', rng: random.Random) -> None:
+    """Let a body give a value or raise, let one end that was asked to stop, or let time pass."""
+    tasks, ending, timers = side.at_work(), side.ending(), side.timers()
+    same(bool(tasks or ending or timers), True, 'whether something is to come')
+    bodies = [(key, True) for key in tasks] + [(key, False) for key in ending]
+    if timers and (not bodies or rng.random() < 0.3):
+        now = min(key[-1] for key, _ in timers)
+        chosen = rng.choice([key for key in timers if key[0][-1] == now])
+        side.now = other.now = now
+        awaited = other.timers()[chosen]
+        side.expire(timers[chosen])
+        other.interpreter.expired(awaited)
+        return
+    if side.stopped and rng.random() < 0.2:
+        side.end_useless(rng)
+    chosen, gives = rng.choice(bodies)
+    if gives:
+        side.complete(tasks[chosen])
+        complete(*other.at_work()[chosen])
+    else:
+        level, token = other.ending()[chosen]
+        side.end(ending[chosen], rng)
+        level.stopped(token)
 
 
 class Side:
@@ -120,30 +156,87 @@ class Side:
         self.events: list[Any] = []
         listener = self.events.append if listens else None
         self.scheduler = Scheduler(graph.plan, Evaluator(), Environment(None, None), watched=watched, listener=listener)
+        self.now = 0.0
+        self.due: dict[EngineTimer, float] = {}
+        self.stopped: list[Task] = []
+        """What was asked to stop, and has not ended; of no use to the run unless its time was up."""
 
-    def at_work(self) -> dict[Place, Task]:
-        """Start all that is ready, and stop what is to be stopped; what is at work then, in an order of its own."""
+    def at_work(self) -> dict[Any, Task]:
+        """Start all that is ready, and do what else is to be done; what is at work then, in an order of its own."""
         while self.scheduler.shown:
             self.scheduler.accept()
-        for command in self.scheduler.commands:
-            assert isinstance(command, CancelTask), command
-        self.scheduler.commands.clear()
+        self._carry_out()
         while self.scheduler.take() is not None:
             same(self.scheduler.outcome, None, 'the outcome when a step starts')
-        found = {self._place(task): task for task in self.scheduler.running.values()}
-        return {key: found[key] for key in sorted(found)}
+        self._carry_out()
+        return by_key((self._place(task), task) for task in self.scheduler.running.values())
+
+    def _carry_out(self) -> None:
+        for command in self.scheduler.commands:
+            match command:
+                case CancelTask(task):
+                    self.stopped.append(task)
+                case StartTimer(timer):
+                    self.due[timer] = self.now + timer.seconds
+                case StopTimer(timer):
+                    known = self.due.pop(timer, None)
+                    same(known is not None or self.scheduler.outcome is not None, True, f'{timer} had been started')
+                case _:
+                    raise AssertionError(command)
+        self.scheduler.commands.clear()
+
+    def ending(self) -> dict[Any, Task]:
+        """Steps whose bodies are to stop because their time was up."""
+        return by_key((self._place(task), task) for task in self.scheduler.ending.values())
+
+    def timers(self) -> dict[Any, EngineTimer]:
+        """What is awaited from the clock."""
+        return by_key((self._awaited(timer), timer) for timer in self.due)
+
+    def expire(self, timer: EngineTimer) -> None:
+        """Tell the scheduler that a time is up."""
+        del self.due[timer]
+        self.scheduler.expired(timer)
 
     def _place(self, task: Task) -> Place:
-        return task.node.id, name_stack(task.fork_stack, self.joins), repr(task.inputs)
+        stack = name_stack(task.fork_stack, self.joins)
+        return task.node.id, stack, show(task.inputs, self.joins), self.scheduler.attempt_number(task)
+
+    def _awaited(self, timer: EngineTimer) -> Awaited:
+        if timer.task is not None:
+            node, stack, _, attempt = self._place(timer.task)
+        elif timer.region is not None and timer.node is not None:
+            stack = fork_stack(timer.region, -1 - timer.node.ordinal)
+            node, stack, attempt = timer.node.id, name_stack(stack, self.joins), 0
+        else:
+            node, stack, attempt = '', '', 0
+        return timer.kind, node, stack, attempt, self.due[timer]
 
     def complete(self, task: Task) -> None:
         """Do the work of a task and report it."""
         try:
-            value = work(task.node.id, task.inputs)
+            value = work(task.node.id, task.inputs, self.scheduler.attempt_number(task))
         except ValueError as error:
             self.scheduler.fail(task, error)
         else:
             self.scheduler.finish(task, value)
+
+    def end(self, task: Task, rng: random.Random) -> None:
+        """Let a body end that was asked to stop; what it gives or raises is of no use."""
+        self.stopped.remove(task)
+        chance = rng.random()
+        if chance < 0.6:
+            self.scheduler.stopped(task)
+        elif chance < 0.8:
+            self.scheduler.finish(task, 'of no use')
+        else:
+            self.scheduler.fail(task, ValueError('of no use'))
+
+    def end_useless(self, rng: random.Random) -> None:
+        """Let a body end that was cancelled, if there is one."""
+        cancelled = [task for task in self.stopped if task.id not in self.scheduler.ending]
+        if cancelled:
+            self.end(rng.choice(cancelled), rng)
 
     @property
     def outcome(self) -> Outcome:
@@ -152,13 +245,14 @@ class Side:
             case None:
                 return '', ''
             case Ended(value):
-                return 'ended', repr(value)
+                return 'ended', show(value, self.joins)
             case failed:
                 return 'failed', ', '.join(dict.fromkeys(first_words(error) for error in failed.errors))
 
     def check_end(self, interpreter: Interpreter) -> None:
         """How the run ended, what is left of it, and that no join fired twice."""
         same(self.outcome, outcome_of(interpreter), 'the outcome')
+        same(list(self.due), [], 'timers at the end')
         kind, value = interpreter.outcome or ('', None)
         has_stopped_midway = kind == 'failed' and 'no result' not in str(value)
         if not (self.scheduler.watched or interpreter.tokens or interpreter.moving or has_stopped_midway):
@@ -182,31 +276,53 @@ def same(scheduler: object, interpreter: object, what: str) -> None:
 # The interpreter, seen in the same way
 
 
+class OtherSide:
+    """The interpreter, with a clock."""
+
+    def __init__(self, interpreter: Interpreter):
+        self.interpreter = interpreter
+        self.now = 0.0
+        self.due: dict[Timer, float] = {}
+
+    def at_work(self) -> dict[Any, tuple[Interpreter, Token]]:
+        """The steps at work."""
+        return by_key((place(*pair), pair) for pair in self.interpreter.running())
+
+    def ending(self) -> dict[Any, tuple[Interpreter, Token]]:
+        """Steps whose bodies are to stop because their time was up."""
+        return by_key((place(*pair), pair) for pair in self.interpreter.ending())
+
+    def timers(self) -> dict[Any, Timer]:
+        """What is awaited from the clock."""
+        self.due = {timer: self.due.get(timer, self.now + timer.seconds) for timer in self.interpreter.timers()}
+        return by_key((self._awaited(timer), timer) for timer in self.due)
+
+    def _awaited(self, timer: Timer) -> Awaited:
+        level = timer.level
+        if timer.token is not None:
+            node, stack, _, attempt = place(level, timer.token)
+        elif timer.run is not None:
+            stack = level.stack(timer.run, level.index_of(timer.join))
+            node, stack, attempt = level.prefix + timer.join, repr(tuple(stack)), 0
+        else:
+            node, stack, attempt = '', '', 0
+        return timer.kind, node, stack, attempt, self.due[timer]
+
+
 def complete(interpreter: Interpreter, token: Token) -> None:
     """Do the work of a token and tell the interpreter of it."""
     try:
-        value = work(token.node, token.value)
+        value = work(token.node, token.value, token.attempt)
     except ValueError as error:
-        interpreter.fail(error)
+        interpreter.fail(token, error)
     else:
         interpreter.finish(token, value)
 
 
 def place(interpreter: Interpreter, token: Token) -> Place:
     """What can be known of a step at work, in the form that the scheduler has it."""
-    return interpreter.prefix + token.node, repr(tuple(_stack(interpreter, token))), repr(token.value)
-
-
-def _stack(interpreter: Interpreter, token: Token) -> list[tuple[str, object]]:
-    stack, run, index = [], token.run, token.index
-    while run is not None:
-        name = index if index >= 0 else interpreter.prefix + interpreter.shape.joins[-1 - index]
-        stack.append((interpreter.prefix + run.fork, name))
-        run, index = run.above, run.index
-    stack.reverse()
-    if interpreter.outer is None:
-        return stack
-    return [*_stack(*interpreter.outer), (interpreter.prefix.rstrip('/'), stack[0][1]), *stack[1:]]
+    stack = repr(tuple(interpreter.stack(token.run, token.index)))
+    return interpreter.prefix + token.node, stack, show(token.value), token.attempt
 
 
 def is_wide(interpreter: Interpreter) -> bool:
@@ -217,15 +333,25 @@ def is_wide(interpreter: Interpreter) -> bool:
 def outcome_of(interpreter: Interpreter) -> Outcome:
     """How the interpreter's run has ended."""
     kind, value = interpreter.outcome or ('', '')
-    return kind, first_words(value) if kind == 'failed' else repr(value)
+    return kind, ', '.join(dict.fromkeys(map(first_words, value))) if kind == 'failed' else show(value)
 
 
-def first_words(error: object) -> str:
+def first_words(error: BaseException) -> str:
     """What kind of failure it is."""
-    return ' '.join(str(error).split()[:3])
+    causes = f' ({len(error.causes)} failed)' if isinstance(error, JoinUnsatisfied) else ''
+    return ' '.join(str(error).split()[:3]) + causes
 
 
 # Names
+
+
+def by_key(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Objects by what is known of them, in an order of their own; those of which the same is known are numbered."""
+    found: dict[Any, Any] = {}
+    for key, each in pairs:
+        number = sum(key == other for other, _ in found)
+        found[key, number] = each
+    return {key: found[key] for key in sorted(found)}
 
 
 def names_of_joins(graph) -> dict[int, str]:
@@ -237,3 +363,15 @@ def name_stack(stack: ForkStack, joins: dict[int, str]) -> str:
     """A fork stack without the numbers of runs."""
     indexes = ((item.fork_id, item.thread_index) for item in stack)
     return repr(tuple((fork, index if index >= 0 else joins[-1 - index]) for fork, index in indexes))
+
+
+def show(value: Any, joins: dict[int, str] | None = None) -> str:
+    """A value in words; what is known of a branch that failed is the same on both sides."""
+    match value:
+        case BranchFailure():
+            stack = repr(value.fork_stack) if joins is None else name_stack(value.fork_stack, joins)
+            return f'<{value.node_id} failed at {stack}: {first_words(value.error)}>'
+        case list():
+            return f'[{", ".join(show(each, joins) for each in value)}]'
+        case _:
+            return repr(value)

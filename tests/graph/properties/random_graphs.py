@@ -1,7 +1,8 @@
 """Random graphs, built with the public builder from a source of random numbers.
 
 Nodes stand in a row and lead to later ones; some decisions lead back, and each time round a loop burns fuel that the
-value carries. Bodies are pure functions of their input, so that only the order of completion decides what comes out.
+value carries. Bodies are pure functions of their input and the number of the attempt, so that only the order of what
+happens decides what comes out.
 """
 
 import random
@@ -26,6 +27,9 @@ from plait_graph import (
     reduce_null,
     reduce_sum,
 )
+from plait_graph.exceptions import StepTimeout
+from plait_graph.join import BranchFailure
+from plait_graph.policies import JoinPolicy, LoopGuard, Retry, Share
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,19 @@ def as_value(given: Any) -> Value:
             return Value(number, min((value.fuel for value in values), default=0))
         case dict():
             return as_value([each for key in sorted(given) for each in (Value(key, FULL), given[key])])
+        case BranchFailure():
+            return Value(zlib.crc32(given.node_id.encode()) % 10007, 0)
         case _:
             return Value(1, 0)
 
 
-def work(node_id: str, inputs: Any) -> Value:
+def work(node_id: str, inputs: Any, attempt: int = 1) -> Value:
     """What a step does. Only the steps whose names begin with `risky` can raise."""
     value = as_value(inputs)
     name = node_id.rpartition('/')[2]
     number = (value.number * 37 + zlib.crc32(name.encode())) % 10007
-    if name.startswith('risky') and number % 5 == 0:
+    luck = number if attempt == 1 else zlib.crc32(f'{number} {attempt}'.encode())
+    if name.startswith('risky') and luck % 5 < (2 if 'very' in name else 1) + (attempt > 1):
         raise ValueError('the body failed')
     return Value(number, value.fuel)
 
@@ -78,7 +85,7 @@ def _step(name: str) -> Callable[[Any], Any]:
         if ctx.deps is not None:
             for _ in range(ctx.deps.randrange(4)):
                 await anyio.lowlevel.checkpoint()
-        return work(name, ctx.inputs)
+        return work(name, ctx.inputs, ctx.attempt)
 
     return body
 
@@ -96,6 +103,14 @@ def split(most: int, ctx) -> list[Value]:
 def stream(most: int, ctx):
     """The same from a generator."""
     yield from split(most, ctx)
+
+
+def break_off(most: int, ctx):
+    """The same from a generator that raises now and then."""
+    for n, value in enumerate(split(most, ctx)):
+        if value.number % 7 == n:
+            raise ValueError('the source failed')
+        yield value
 
 
 def nudge(ctx) -> Value:
@@ -140,6 +155,13 @@ def take_two(ctx, current: tuple[Any, ...], value: Any) -> list[Any]:
     return [*current, value]
 
 
+def take_two_if_good(ctx, current: tuple[Any, ...], value: Any) -> list[Any]:
+    """The same, but some values it cannot stand."""
+    if as_value(value).number % 7 == 0:
+        raise ValueError('the reducer failed')
+    return take_two(ctx, current, value)
+
+
 @dataclass(frozen=True)
 class Fold:
     """A way to make a join, and what values have to be made into before it."""
@@ -168,6 +190,18 @@ RACING = [
     Fold(take_two, list),
 ]
 
+WITH_POLICIES = [
+    *SETTLED,
+    *RACING,
+    Fold(reduce_list_append, list),
+    Fold(take_two, list, order='input'),
+    Fold(take_two_if_good, list),
+    Fold(take_two_if_good, list, order='input'),
+]
+
+_NO_FAILURES = reduce_sum, reduce_list_extend, reduce_dict_update
+"""Reducers that cannot take a `BranchFailure`."""
+
 
 # Graphs
 
@@ -182,6 +216,8 @@ class Wish:
     """Whether maps may have limits."""
     generators: bool = True
     """Whether maps may read generators, which cannot be copied."""
+    policies: bool = False
+    """Whether steps and joins are to have policies."""
 
 
 def random_graph(rng: random.Random, **wishes: bool) -> Graph[Any, Any, Any, Any] | None:
@@ -205,7 +241,9 @@ class _Draft:
         self.forks = 0
         self.folds: dict[str, Fold] = {}
         self.kinds = self._kinds()
-        self.row: list[Any] = [self._node(n, kind) for n, kind in enumerate(self.kinds)]
+        self.row: list[Any] = [None] * len(self.kinds)
+        for n in reversed(range(len(self.row))) if wish.policies else range(len(self.row)):
+            self.row[n] = self._node(n, self.kinds[n])
         self.lonely = set(range(1, len(self.row) - 1))
         """Nodes that nothing leads to yet."""
         self.room = 3 if self.depth else 5
@@ -241,16 +279,70 @@ class _Draft:
                 inner = _Draft(self.rng, self.wish, depth=self.depth + 1).build()
                 inputs = self.rng.choice([None, nudge])
                 return inner.as_step(node_id=f'graph{n}', inputs=inputs)
+            case _ if self.wish.policies:
+                name = self.rng.choices(['step', 'risky', 'risky_very'], [5, 3, 1])[0] + str(n)
+                return self.g.step(_step(name), node_id=name, **self._step_policy(n))
             case _:
                 name = 'step' if self.wish.settled or self.rng.random() < 0.9 else 'risky'
                 return self.g.step(_step(f'{name}{n}'), node_id=f'{name}{n}')
 
+    def _step_policy(self, n: int) -> dict[str, Any]:
+        """Some policies of a step, or none; a fallback leads on, so that it ends."""
+        rng, policy = self.rng, {}
+        if rng.random() < 0.35:
+            on = rng.choice([Exception, Exception, ValueError, StepTimeout])
+            policy['retry'] = Retry(rng.randint(2, 3), on=on, wait=rng.choice([0, 0, 1, 2]))
+        if rng.random() < 0.25:
+            policy['fallback'] = self._way_out(n) or self._spare(n)
+        if rng.random() < 0.15:
+            policy['max_concurrency'] = rng.randint(1, 2)
+        if self.wish.settled:
+            return policy
+        if rng.random() < 0.2:
+            policy['timeout'] = rng.randint(1, 4)
+        if rng.random() < (0.4 if self.kinds[n] == 'head' else 0.15):
+            policy['loop_guard'] = LoopGuard(rng.randint(1, 2), then=rng.choice([None, self._way_out(n)]))
+        return policy
+
+    def _way_out(self, n: int) -> Any:
+        """A later node that takes any value, or nothing."""
+        later = [m for m in range(n + 1, len(self.row) - 1) if self.kinds[m] in {'step', 'join', 'graph'}]
+        later = [m for m in later if self._fold(m) is None or self._fold(m).prepare is None]
+        if later and self.rng.random() < 0.5:
+            return self.row[self.rng.choice(later[:3])]
+        if not self.wish.settled and self.rng.random() < 0.1:
+            return self.g.end_node
+        return None
+
+    def _spare(self, n: int) -> Any:
+        """A step that leads where the step leads that it stands in for."""
+        name = self.rng.choice(['spare', 'risky_spare']) + str(n)
+        return self.g.step(_step(name), node_id=name)
+
+    def _join_policy(self, fold: Fold) -> JoinPolicy | None:
+        rng = self.rng
+        failures = rng.choice(['raise', 'raise', 'collect', 'ignore'])
+        if failures == 'collect' and fold.reducer in _NO_FAILURES:
+            failures = 'ignore'
+        if self.wish.settled:
+            return JoinPolicy(failures='ignore' if failures == 'raise' else failures)
+        need = rng.choices(['all', 1, 2, Share(0.5), Share(1), 'arrived'], [8, 4, 2, 3, 1, 2])[0]
+        if isinstance(fold.reducer, ReduceFirstValue) and need not in ('all', 1):
+            need = 'all'
+        deadline = rng.randint(1, 6) if need == 'arrived' or rng.random() < 0.2 else None
+        rest = 'cancel' if need == 'all' and deadline is None else rng.choice(['cancel', 'keep'])
+        return JoinPolicy(need=need, deadline=deadline, rest=rest, failures=failures)
+
     def _join(self, name: str, **wish: Any) -> Join[Any, Any, Any, Any]:
         folds = SETTLED if self.wish.settled or self.rng.random() < 0.7 else RACING
+        if self.wish.policies and not self.wish.settled:
+            folds = WITH_POLICIES
         fold = self.folds[name] = self.rng.choice(folds)
         is_last = self.wish.settled and name == f'join{len(self.kinds) - 2}'
         if not wish and not is_last and self.rng.random() < 0.3:
             wish = {'preferred_parent_fork': 'closest'}
+        if self.wish.policies:
+            wish['policy'] = self._join_policy(fold)
         return self.g.join(fold.reducer, initial_factory=fold.initial, node_id=name, order=fold.order, **wish)
 
     def build(self) -> Graph[Any, Any, Any, Any]:
@@ -340,7 +432,10 @@ class _Draft:
         limit = self._limit()
         later = [m for m in range(n + 1, len(self.row)) if self.kinds[m] in {'join', 'tail'}]
         named = self.row[self.rng.choice(later)].id if later and self.rng.random() < 0.15 else None
-        items = partial(self.rng.choice([split, stream]) if self.wish.generators else split, 3 if limit is None else 5)
+        sources = [split, stream] if self.wish.generators else [split]
+        if self.wish.policies:
+            sources.append(break_off)
+        items = partial(self.rng.choice(sources), 3 if limit is None else 5)
         return path.transform(items).map(fork_id=f'map{self.forks}', limit=limit, downstream_join_id=named)
 
     def _limit(self) -> int | None:

@@ -9,8 +9,9 @@ from collections import Counter
 import pytest
 
 from plait_graph import GraphBuilder, ReduceFirstValue, reduce_dict_update, reduce_list_append, reduce_sum
+from plait_graph._run.commands import CancelTask
 from plait_graph._run.evaluator import Evaluator
-from plait_graph._run.machine import CancelTask, Ended, Failed
+from plait_graph._run.machine import Ended, Failed
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Environment
 from plait_graph.events import JoinFired, ValueDropped

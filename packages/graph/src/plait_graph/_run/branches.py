@@ -14,6 +14,7 @@ from plait_graph import events
 from plait_graph._compile.plan import Kind, PlanNode
 from plait_graph._run import joins
 from plait_graph._run.machine import Loss, Machine
+from plait_graph._run.sources import SOURCE_THREAD
 from plait_graph._run.tokens import Region, fork_stack
 from plait_graph.join import BranchFailure
 
@@ -38,25 +39,38 @@ def lose(machine: Machine, loss: Loss) -> bool:
     """
     task = loss.task
     node = task.node
-    cls = node.leaving if node.kind is Kind.JOIN else node.arriving  # a join does not take its own failure
-    way = _Way(task.region, cls, (task.region, task.index))
+    way = _Way(task.region, task.cls, (task.region, task.index))
     if loss.broken is not None:
+        way.place = loss.broken, SOURCE_THREAD  # behind the items that there were
         way.broken.append((loss.broken, None))
+    if node.kind is Kind.JOIN and (node.needs is None or node.needs.rest == 'cancel'):
+        way.broken.append((task.region, node))  # nobody wants what could still reach it
     join = _next_taker(machine, way)
     if join is None:
         return False
-    is_late = _has_fired(join, way.region)
-    if machine.listener is not None:
-        number = machine.attempt_number(task)
-        place = node.id, task.task_id, task.fork_stack
-        machine.listener(events.StepFailed(*place, loss.error, is_late, number, None if is_late else join.id))
-        machine.cause = task.task_id
-    machine.forget_attempts(task)
-    if not is_late:
+    if _has_gone_on(join, way.region):
+        drop(machine, loss)
+    else:
+        _tell(machine, loss, taker=join)
         _hand_over(machine, join, loss, way)
     for region, broken in way.broken:
         _break(machine, region, broken)
     return True
+
+
+def drop(machine: Machine, loss: Loss) -> None:
+    """Note a failure that changes nothing: what it belongs to was cancelled, or has gone on without it."""
+    _tell(machine, loss, taker=None)
+
+
+def _tell(machine: Machine, loss: Loss, *, taker: PlanNode | None) -> None:
+    task = loss.task
+    if machine.listener is not None:
+        number = machine.attempt_number(task)
+        place = task.node.id, task.task_id, task.fork_stack
+        machine.listener(events.StepFailed(*place, loss.error, taker is None, number, taker.id if taker else None))
+        machine.cause = task.task_id
+    machine.forget_attempts(task)
 
 
 def _next_taker(machine: Machine, way: _Way) -> PlanNode | None:
@@ -67,7 +81,7 @@ def _next_taker(machine: Machine, way: _Way) -> PlanNode | None:
             if not _go_outward(way):
                 return None
             continue
-        if _has_fired(join, way.region) or (join.needs is not None and join.needs.failures != 'raise'):
+        if _has_gone_on(join, way.region) or (join.needs is not None and join.needs.failures != 'raise'):
             return join
         way.broken.append((way.region, join))
         way.cls, way.place = join.leaving, (way.region, -1 - join.ordinal)
@@ -81,8 +95,12 @@ def _next_join(machine: Machine, region: Region, cls: int) -> PlanNode | None:
     return None
 
 
-def _has_fired(join: PlanNode, region: Region) -> bool:
-    return region.fired is not None and join.index in region.fired
+def _has_gone_on(join: PlanNode, region: Region) -> bool:
+    """Whether a join has fired, or takes no more values since it has what it needs."""
+    if region.fired is not None and join.index in region.fired:
+        return True
+    waiting = (region.open or {}).get(join.index)
+    return waiting is not None and waiting.closed
 
 
 def _go_outward(way: _Way) -> bool:

@@ -43,17 +43,25 @@ def contribute(machine: Machine, node: PlanNode, value: Any, region: Region, ind
         place = fork_stack(region, index)
         machine.listener(events.ValueJoined(node.id, place, value, machine.cause, join.firing_id))
     join.received += 1
-    if not node.is_ordered:
-        _fold(machine, join, value)
+    if node.is_ordered:
+        _keep(machine, join, value, region, index)
     else:
-        contribution: Contribution = (position(region, index, home), join.received, value, region, index)
-        if node.folds_in_turn:
-            heapq.heappush(join.buffer, contribution)
-            machine.counts.hold(region, index, home)
-        else:
-            join.buffer.append(contribution)
+        _fold(machine, join, value)
     if node.needs is not None:
         _note_arrival(machine, join, value, region, index)
+
+
+def _keep(machine: Machine, join: OpenJoin, value: Any, region: Region, index: int) -> None:
+    """Keep a value until it can be folded in input order."""
+    place = position(region, index, join.region)
+    contribution: Contribution = (place, join.received, value, region, index)
+    if not join.node.folds_in_turn:
+        join.buffer.append(contribution)
+        return
+    heapq.heappush(join.buffer, contribution)
+    machine.counts.hold(region, index, join.region)
+    if index not in (region.threads or ()):
+        machine.counts.settled.append((region, index))  # no token was there whose end would tell of it
 
 
 def home_of(node: PlanNode, region: Region | None) -> Region | None:
@@ -344,7 +352,7 @@ def _cancel_moves(machine: Machine, outer: Region, is_lost: Callable[[Move], boo
 def cancel_members(machine: Machine, region: Region, classes: int) -> None:
     """Take away the tokens directly in a region that are of certain classes."""
     for task in list(region.members or ()):
-        if 1 << task.node.arriving & classes:
+        if 1 << task.cls & classes:
             _cancel(machine, task)
     if region.source is not None and not region.source.exhausted and 1 << region.node.leaving & classes:
         close_source(machine, region)
@@ -366,7 +374,7 @@ def _cancel(machine: Machine, task: Task) -> None:
         machine.forget_attempts(task)
     else:
         machine.cancel_waiting(task)
-    if machine.listener is not None:
+    if machine.listener is not None and all(loss.task is not task for loss in machine.losses):
         machine.listener(events.StepCancelled(task.node.id, task.task_id, task.fork_stack))
 
 

@@ -18,7 +18,7 @@ from plait_graph._run.commands import FOR_WORK_TO_COME, CancelTask, CloseSource
 from plait_graph._run.counts import Counts
 from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.ledger import Ledger
-from plait_graph._run.tokens import Environment, Region, Task
+from plait_graph._run.tokens import Departure, Environment, Region, Task
 from plait_graph.exceptions import GraphRuntimeError, LoopLimitReached
 from plait_graph.id_types import TaskID
 
@@ -174,7 +174,7 @@ class Machine(Ledger):
     def leave(self, task: Task) -> None:
         """Take a task away from its node."""
         self.leave_members(task.region, task)
-        self.counts.remove(task.region, task.node.arriving, task.index)
+        self.counts.remove(task.region, task.cls, task.index)
 
     def join_members(self, region: Region, member: Task) -> None:
         if region.members is not None:
@@ -189,10 +189,10 @@ class Machine(Ledger):
     def pass_on(self, node: PlanNode, edge: PlanEdge, value: Any, region: Region, index: int, visit: int) -> None:
         """Send a value from a node along an edge."""
         for transform in edge.transforms:
-            value = self.evaluate(
-                node, region, index, visit, 'the transform after', self.evaluator.apply, transform, region.env, value
-            )
-            if value is FAILED:
+            try:
+                value = self.evaluator.apply(transform, region.env, value)
+            except Exception as error:  # noqa: BLE001 # the user's own, handed on
+                self.fail_at(node, region, index, visit, error, 'the transform after', departs=True)
                 return
         self.arrive(self.nodes[edge.target], value, region, index, visit)
 
@@ -270,16 +270,19 @@ class Machine(Ledger):
         error: BaseException,
         what: str = '',
         broken: Region | None = None,
+        departs: bool = False,
     ) -> None:
         """Note that a node failed without being a step that runs, or that a whole run of a fork did."""
-        task = Task(self.new_id(), node, None, region, index, visit)
-        self.counts.place(region, node.arriving, index)
+        kind = Departure if departs or node.kind is Kind.JOIN else Task
+        task = kind(self.new_id(), node, None, region, index, visit)
+        self.counts.place(region, task.cls, index)
         self.failed(task, error, what, broken)
 
     def failed(self, task: Task, error: BaseException, what: str = '', broken: Region | None = None) -> None:
         """Note a failure: of the run, or, if a join may take it, one that is looked at when all has come to rest."""
         _note(error, task, what, self.attempt_number(task))
         if self.plan.catches and isinstance(error, Exception):
+            self.join_members(task.region, task)  # it can be cancelled with the rest before it is looked at
             self.losses = (*self.losses, Loss(task, error, broken))
         else:
             self.give_up(task, error)
@@ -322,12 +325,16 @@ class Machine(Ledger):
         """Remember where a token ended, for the message in case it was the last one."""
         self.last_ends = (*self.last_ends[-2:], text)
 
-    def stall(self, where: str) -> None:
-        """End a run in which nothing is left that could lead to the end."""
+    def no_result(self, where: str = '') -> GraphRuntimeError:
+        """What is said of a graph in which nothing is left that could lead to the end."""
         ends = '; '.join(self.last_ends) or 'every task was taken out of the run'
-        error = GraphRuntimeError(
+        return GraphRuntimeError(
             f'Graph run completed, but no result was produced{where}. The last tokens ended so: {ends}.'
         )
+
+    def stall(self, where: str = '') -> None:
+        """End a run in which nothing is left."""
+        error = self.no_result(where)
         if self.watched:
             self.shown.append(Shown([], error=error))
             return

@@ -62,12 +62,17 @@ class Settling(Machine):
             self.led, self.led_nowhere = [], False
 
     def _lose(self, loss: Loss) -> None:
+        task = loss.task
+        if self.was_cancelled(task):
+            branches.drop(self, loss)
+            return
+        self.leave_members(task.region, task)
         if not branches.lose(self, loss):
-            self.give_up(loss.task, loss.error)
+            self.give_up(task, loss.error)
             return
         self._move_all()
         self.show()
-        self.counts.remove(loss.task.region, loss.task.node.arriving, loss.task.index)
+        self.counts.remove(task.region, task.cls, task.index)
 
     def _fire(self, join: OpenJoin) -> None:
         if joins.fire(self, join):
@@ -89,7 +94,8 @@ class Settling(Machine):
             self.stall('')
             return
         region.closed = True
-        self.stall(f' in subgraph {region.node.id!r}')
+        error = self.no_result(f' in subgraph {region.node.id!r}')
+        self.fail_at(region.node, region.parent, region.index, region.visit, error, 'subgraph')
 
     # Maps
 

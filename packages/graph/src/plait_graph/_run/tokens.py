@@ -51,6 +51,11 @@ class Task:
         """How many steps lie before this one on its way, counted so that it does not depend on the order of work."""
 
     @property
+    def cls(self) -> int:
+        """The class of the place that it stands at."""
+        return self.node.arriving
+
+    @property
     def task_id(self) -> TaskID:
         return TaskID(f'task:{self.id}')
 
@@ -60,6 +65,17 @@ class Task:
 
     def __repr__(self) -> str:
         return f'<{self.task_id} at {self.node.id!r}, thread {self.index} of {self.region!r}>'
+
+
+class Departure(Task):
+    """A token that failed on its way out: a fork has begun its run by then, and a join does not take it any more."""
+
+    __slots__ = ()
+
+    @property
+    def cls(self) -> int:
+        """The class of the place that it stands at."""
+        return self.node.leaving
 
 
 class Attempt:
