@@ -7,6 +7,7 @@ The one place to look up or change a size or a bar of a race. Imports and memory
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from harness import Bar, Lane, Race
 from programs import SMALL_GRAPH_ITEMS, Contender, Program
@@ -25,6 +26,8 @@ MODULES = {
 }
 
 Contenders = Mapping[str, Contender]
+
+_FEW_FIELDS, _MANY_FIELDS = 10, 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,21 @@ def build(contenders: Contenders, sizes: Sizes) -> Race:
     return Race('build', title, 'step', lanes, [Bar((OURS, steps), (PEER, steps), 1 / 100)])
 
 
+def isolated_state(contenders: Contenders, sizes: Sizes) -> Race:
+    """Steps with isolated state that each touch two fields, of few or of many."""
+    if OURS not in contenders:
+        return Race('isolated-state', 'isolated state', 'step', [])
+    make: Callable[[int], Callable[[int], Program]] = importlib.import_module(MODULES[OURS]).isolated_state
+    length = sizes.chain
+    few, many = (f'{fields:,} fields' for fields in (_FEW_FIELDS, _MANY_FIELDS))
+    lanes = [
+        Lane(name, length, partial(make(fields), length), length)
+        for name, fields in ((few, _FEW_FIELDS), (many, _MANY_FIELDS))
+    ]
+    title = f'chain of {length} steps that touch two fields of an isolated state'
+    return Race('isolated-state', title, 'step', lanes, [Bar((many, length), (few, length), 1.5)])
+
+
 RACES: Mapping[str, Callable[[Contenders, Sizes], Race]] = {
     'one-step': one_step,
     'chain': chain,
@@ -155,6 +173,7 @@ RACES: Mapping[str, Callable[[Contenders, Sizes], Race]] = {
     'broadcast': broadcast,
     'many-runs': many_runs,
     'build': build,
+    'isolated-state': isolated_state,
 }
 
 

@@ -167,6 +167,33 @@ def build(steps: int, joins: int) -> Program:
     return program
 
 
+def isolated_state(fields: int) -> Callable[[int], Program]:
+    """A chain of steps that each change one field of an isolated state; all fields hold lists."""
+
+    def program_of(length: int) -> Program:
+        async def append(ctx: StepContext[dict[str, list[int]], None, int]) -> int:
+            ctx.state['touched'].append(ctx.inputs)
+            ctx.state['touched'].pop()
+            ctx.state['count'] = [ctx.inputs]
+            return ctx.inputs + 1
+
+        g = GraphBuilder(name='isolated', state_type=dict, input_type=int, output_type=int, isolated_state=True)
+        steps = [g.step(append, node_id=f'step_{number}') for number in range(length)]
+        g.add_edge(g.start_node, steps[0])
+        for source, destination in pairwise(steps):
+            g.add_edge(source, destination)
+        g.add_edge(steps[-1], g.end_node)
+        graph = g.build()
+        state = {'touched': [1, 2, 3], 'count': [0]} | {f'field_{number}': [number] for number in range(fields)}
+
+        async def program() -> int:
+            return await graph.run(state=state, inputs=0)
+
+        return program
+
+    return program_of
+
+
 def map_of_generator(limit: int) -> Callable[[int], Coroutine[Any, Any, int]]:
     """Map over a generator, with a limit, into a summing join; the number of items comes later."""
     g = GraphBuilder(name='flow', input_type=Iterable[int], output_type=int)
