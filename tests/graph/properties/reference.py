@@ -139,7 +139,7 @@ class ForkRun:
 
 @dataclass(eq=False)
 class Token:
-    """What may still lead somewhere: a step, a map with items to come, a join that is open, a failure to be looked at."""
+    """What may still lead somewhere: a step, a map with items to come, an open join, a failure to be looked at."""
 
     node: str
     run: ForkRun

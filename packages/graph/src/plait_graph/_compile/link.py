@@ -43,7 +43,14 @@ def link(structure: Structure, *, isolates_state: bool = False) -> Plan:
     _number(_by_rank(nodes, _reached_joins(nodes)))
     reached = _reached_joins(nodes)
     classes = _classes(nodes, reached)
-    whole = _Whole(nodes, reached, classes, _joins_by_parent(nodes), any(_needs_threads(node) for node in nodes))
+    whole = _Whole(
+        nodes,
+        reached,
+        classes,
+        frozenset(node.fallback.target for node in nodes if node.fallback is not None),
+        _joins_by_parent(nodes),
+        any(_needs_threads(node) for node in nodes),
+    )
     plan_nodes = tuple(_finish(node, whole) for node in nodes)
     return Plan(
         nodes=plan_nodes,
@@ -230,6 +237,8 @@ class _Whole:
     nodes: list[_Draft]
     reached: _Reached
     classes: Mapping[int, int]
+    stand_ins: frozenset[int]
+    """The steps that are the fallbacks of others."""
     joins: Mapping[int, tuple[int, ...]]
     """For each fork the joins that belong to it, each behind those that feed it."""
     tracks_threads: bool
@@ -244,7 +253,7 @@ def _joins_by_parent(nodes: list[_Draft]) -> dict[int, tuple[int, ...]]:
 
 def _finish(draft: _Draft, whole: _Whole) -> PlanNode:
     nodes, reached, classes = whole.nodes, whole.reached, whole.classes
-    is_plain = _is_plain(draft, nodes)
+    is_plain = _is_plain(draft, whole)
     own = whole.joins.get(draft.index, ())
     is_straight = is_plain and reached.arriving[draft.index] == reached.arriving[draft.edges[0].target]
     node = PlanNode(
@@ -262,7 +271,7 @@ def _finish(draft: _Draft, whole: _Whole) -> PlanNode:
         straight=draft.edges[0].target if is_straight else -1,
         outward=_outward(draft, nodes, reached, classes),
         partner=draft.partner,
-        policy=_policy_of(draft),
+        policy=_policy_of(draft, whole),
         fallback=draft.fallback,
         guard=draft.guard,
         joins=own,
@@ -296,15 +305,18 @@ def _outward(
     return {number: classes[joins & ~mask] for joins, number in classes.items()}
 
 
-def _is_plain(draft: _Draft, nodes: list[_Draft]) -> bool:
+def _is_plain(draft: _Draft, whole: _Whole) -> bool:
     if draft.routes or len(draft.edges) != 1 or draft.edges[0].transforms:
         return False
-    target = nodes[draft.edges[0].target]
-    return target.kind is Kind.STEP and _policy_of(target) is None
+    target = whole.nodes[draft.edges[0].target]
+    return target.kind is Kind.STEP and _policy_of(target, whole) is None
 
 
-def _policy_of(draft: _Draft) -> StepPolicy | None:
-    return draft.node.policy if draft.kind is Kind.STEP else None
+def _policy_of(draft: _Draft, whole: _Whole) -> StepPolicy | None:
+    """The policy of a step; an empty one for a fallback, since it must be known why its tasks are there."""
+    if draft.kind is not Kind.STEP:
+        return None
+    return draft.node.policy or (StepPolicy() if draft.index in whole.stand_ins else None)
 
 
 def _may_take_failures(needs: JoinPolicy) -> bool:

@@ -22,20 +22,22 @@ def admit(machine: Machine, task: Task, policy: StepPolicy) -> bool:
     attempt = machine.attempt(task)
     if policy.cache is not None and not attempt.is_looked_up:
         return True  # asking the cache takes no place and no permit
-    if not machine.has_place(task.node):
-        machine.queue(task.node.id).waiting.append(task)
+    places = machine.places_at(task.node)
+    if places is not None and places.is_full:
+        places.waiting.append(task)
         return False
     if policy.limit is not None and not attempt.has_permit:
         machine.queue(policy.limit_name).waiting.append(task)
         ask(machine, policy.limit_name)
         return False
+    if places is not None:
+        places.taken += 1
     _begin(machine, task, attempt, policy)
     return True
 
 
 def _begin(machine: Machine, task: Task, attempt: Attempt, policy: StepPolicy) -> None:
     attempt.is_started = True
-    machine.take_place(task.node)
     if attempt.began is None and policy.retry is not None and policy.retry.stop is not None:
         attempt.began = machine.evaluator.now()
     if policy.timeout is not None:
@@ -50,7 +52,9 @@ def drop_unstarted(machine: Machine, task: Task) -> None:
     if attempt is not None and attempt.has_permit:
         machine.commands.append(ReturnPermit(task))
     machine.forget_attempts(task)
-    machine.let_next_in(task.node)
+    places = machine.places_at(task.node)
+    if places is not None:
+        machine.let_next_in(places)
 
 
 # Permits
@@ -91,7 +95,8 @@ def use_permit(machine: Machine, name: str) -> Task | None:
         return None
     queue.waiting.popleft()
     machine.ready.appendleft(task)
-    if machine.is_full or not machine.has_place(task.node):
+    places = machine.places_at(task.node)
+    if machine.is_full or (places is not None and places.is_full):
         return None  # it asks again when its turn comes; meanwhile others may have the permit
     machine.attempt(task).has_permit = True
     ask(machine, name)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # imported by the runs that need it
 
 
 class Queue:
-    """Tasks that wait for their step, or for a limit by name, to let them go on."""
+    """Tasks that wait for a limit by name to let them go on."""
 
     __slots__ = 'asked_for', 'waiting'
 
@@ -29,7 +29,22 @@ class Queue:
         """The task that a permit was asked for."""
 
 
-_NONE: Mapping[Any, Any] = MappingProxyType({})
+class Places:
+    """How many bodies of a step run that allows only so many at once, and the tasks that wait for a place."""
+
+    __slots__ = 'most', 'taken', 'waiting'
+
+    def __init__(self, most: int):
+        self.most = most
+        self.taken = 0
+        self.waiting: deque[Task] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        return self.taken >= self.most
+
+
+NONE: Mapping[Any, Any] = MappingProxyType({})
 """Stands for records that most runs never make."""
 
 
@@ -59,17 +74,17 @@ class Ledger:
     """How many step bodies may run at once."""
     cancelled: set[int] | frozenset[int] = frozenset()
     """Tasks that were cancelled before they started."""
-    attempts: Mapping[int, Attempt] = _NONE
+    attempts: Mapping[int, Attempt] = NONE
     """What is known of tasks whose steps have policies, by the task's id."""
-    ending: Mapping[int, Task] = _NONE
+    ending: Mapping[int, Task] = NONE
     """Tasks whose bodies were asked to stop because their time is up, and have not ended."""
-    timers: Mapping[int, Timer] = _NONE
-    queues: Mapping[str, Queue] = _NONE
-    """What waits for a limit by name, or for a place at a step, by the name of the limit or the id of the step."""
-    views: Mapping[int, HeldView] = _NONE
+    timers: Mapping[int, Timer] = NONE
+    queues: Mapping[str, Queue] = NONE
+    """What waits for a limit, by its name."""
+    places: Mapping[int, Places] = NONE
+    """The places at steps that have only so many, by the node's number."""
+    views: Mapping[int, HeldView] = NONE
     """The private copies of the state that bodies at work have, by the task's id."""
-    busy: Mapping[int, int] = _NONE
-    """How many bodies run of each step that allows only so many at once."""
 
     def __init__(self) -> None:
         self.next_id: int = 1
@@ -175,7 +190,10 @@ class Ledger:
         attempt.has_permit = False
         if attempt.is_started:
             attempt.is_started = False
-            self._leave_place(task.node)
+            places = self.places_at(task.node)
+            if places is not None:
+                places.taken -= 1
+                self.let_next_in(places)
 
     def forget_attempts(self, task: Task) -> None:
         """Note that a task is done."""
@@ -187,35 +205,24 @@ class Ledger:
         """Expect no more of a task that was asked to stop; tells whether it had not ended."""
         return isinstance(self.ending, dict) and self.ending.pop(task.id, None) is not None
 
-    def has_place(self, node: PlanNode) -> bool:
-        """Whether a step may have one more body at once."""
+    def places_at(self, node: PlanNode) -> Places | None:
+        """The places at a step, if it has only so many."""
         if node.policy is None or node.policy.max_concurrency is None:
-            return True
-        return self.busy.get(node.index, 0) < node.policy.max_concurrency
+            return None
+        if not isinstance(self.places, dict):
+            self.places = {}
+        return self.places.setdefault(node.index, Places(node.policy.max_concurrency))
 
-    def take_place(self, node: PlanNode) -> None:
-        """Count a body of a step that allows only so many at once."""
-        if node.policy is not None and node.policy.max_concurrency is not None:
-            if not isinstance(self.busy, dict):
-                self.busy = {}
-            self.busy[node.index] = self.busy.get(node.index, 0) + 1
-
-    def _leave_place(self, node: PlanNode) -> None:
-        if isinstance(self.busy, dict) and node.index in self.busy:
-            self.busy[node.index] -= 1
-            self.let_next_in(node)
-
-    def let_next_in(self, node: PlanNode) -> None:
+    def let_next_in(self, places: Places) -> None:
         """Let the oldest task that waits for a place at its step try again, before all others."""
-        queue = self.queues.get(node.id)
-        while queue is not None and queue.waiting and self.has_place(node):
-            task = queue.waiting.popleft()
+        while places.waiting and not places.is_full:
+            task = places.waiting.popleft()
             if not self.was_cancelled(task):
                 self.ready.appendleft(task)
                 return
 
     def queue(self, name: str) -> Queue:
-        """The queue of a limit or a step."""
+        """The queue of a limit."""
         if not isinstance(self.queues, dict):
             self.queues = {}
         return self.queues.setdefault(name, Queue())

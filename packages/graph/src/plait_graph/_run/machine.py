@@ -17,7 +17,7 @@ from plait_graph._compile.plan import Kind, Plan, PlanEdge, PlanNode
 from plait_graph._run.commands import FOR_WORK_TO_COME, CancelTask, CloseSource
 from plait_graph._run.counts import Counts
 from plait_graph._run.evaluator import Evaluator
-from plait_graph._run.ledger import Ledger
+from plait_graph._run.ledger import NONE, Ledger
 from plait_graph._run.tokens import Departure, Environment, Region, Task
 from plait_graph.exceptions import GraphRuntimeError, LoopLimitReached
 from plait_graph.id_types import TaskID
@@ -154,7 +154,7 @@ class Machine(Ledger):
             task.region.members[task] = None
         if self.listener is not None:
             self._tell_ready(task)
-        if self.stands_in is not None:
+        if self.stands_in is not None and task.node.is_step:
             self.attempt(task, self.stands_in)
         if self.watched and not task.node.scope:
             self.led.append(task)
@@ -309,6 +309,7 @@ class Machine(Ledger):
         for waiting in (self.ready, self.moves, self.thirsty):
             if waiting:
                 waiting.clear()
+        self.queues = self.places = NONE
         if self.commands:  # what was cancelled before is still to be
             self.commands[:] = [command for command in self.commands if not isinstance(command, FOR_WORK_TO_COME)]
         for timer in list(self.timers.values()):

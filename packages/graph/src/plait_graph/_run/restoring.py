@@ -72,9 +72,8 @@ class _Restoring:
         scheduler.sources = {id: self._regions[id] for id in data['sources']}
         scheduler.last_ends = data['last_ends']
         self._outcome(data['outcome'])
-        for name, queue in scheduler.queues.items():
-            if queue.waiting[0].node.id != name:
-                ask(scheduler, name)
+        for name in scheduler.queues:
+            ask(scheduler, name)
         for pending in (scheduler.counts.due, scheduler.counts.settled, scheduler.counts.emptied):
             pending.clear()  # the snapshot was taken at rest
         return scheduler
@@ -88,10 +87,18 @@ class _Restoring:
             self._task(each)
         for name, waiting in data['queues'].items():
             scheduler.queue(name).waiting.extend(self._task(each) for each in waiting)
+        for waiting in data['places']:
+            for each in waiting:
+                self._wait_for_place(self._task(each))
         if data['attempts']:
             scheduler.attempts = {task_id: self._attempt(task_id, each) for task_id, each in data['attempts'].items()}
         if data['timers']:
             scheduler.timers = {each['id']: self._timer(each) for each in data['timers']}
+
+    def _wait_for_place(self, task: Task) -> None:
+        places = self._scheduler.places_at(task.node)
+        if places is not None:
+            places.waiting.append(task)
 
     def _attempt(self, task_id: int, data: Data) -> Attempt:
         attempt = Attempt(data['cause'])
@@ -102,7 +109,9 @@ class _Restoring:
         attempt.overdue = data['overdue']
         if data['is_started']:
             attempt.is_started = True
-            self._scheduler.take_place(self._tasks[task_id].node)
+            places = self._scheduler.places_at(self._tasks[task_id].node)
+            if places is not None:
+                places.taken += 1
         return attempt
 
     def _timer(self, data: Data) -> Timer:

@@ -371,7 +371,12 @@ class Scheduler(Settling):
     def count_waiting(self) -> int:
         """How many tasks wait for a limit, for a place at their step, or for the time of their next attempt."""
         sleeping = sum(timer.kind == 'retry' for timer in self.timers.values())
-        return sleeping + sum(len(queue.waiting) for queue in self.queues.values())
+        return sleeping + len(self.tasks_waiting())
+
+    def tasks_waiting(self) -> list[Task]:
+        """The tasks that wait for a limit, or for a place at their step."""
+        lines = (*self.queues.values(), *self.places.values())
+        return [task for line in lines for task in line.waiting]
 
     def tasks(self) -> list[Task]:
         """All tasks that wait or run, but for the items of a map that wait in a batch."""

@@ -10,10 +10,9 @@ A map that pulls from an iterator is kept as what it was given and how many item
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from plait_graph._run.ledger import Queue
 from plait_graph._run.machine import Ended, Failed, Shown
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import (
@@ -52,7 +51,8 @@ def snapshot(scheduler: Scheduler) -> Data:
         'running': [_task(task) for task in scheduler.running.values()],
         'ending': [_task(task) for task in scheduler.ending.values()],
         'sleeping': [_task(task) for task in _sleeping(scheduler)],
-        'queues': {name: _queue(queue) for name, queue in scheduler.queues.items() if queue.waiting},
+        'queues': {name: _tasks(queue.waiting) for name, queue in scheduler.queues.items() if queue.waiting},
+        'places': [_tasks(places.waiting) for places in scheduler.places.values() if places.waiting],
         'attempts': {task_id: _attempt(attempt) for task_id, attempt in scheduler.attempts.items()},
         'timers': [_timer(timer) for timer in scheduler.timers.values()],
         'shown': [_shown(each) for each in scheduler.shown],
@@ -76,7 +76,7 @@ def live_regions(scheduler: Scheduler) -> list[Region]:
     holders += [each.region for each in scheduler.ready]
     holders += [task.region for task in (*scheduler.running.values(), *scheduler.ending.values())]
     holders += [task.region for task in _sleeping(scheduler)]
-    holders += [task.region for queue in scheduler.queues.values() for task in queue.waiting]
+    holders += [task.region for task in scheduler.tasks_waiting()]
     holders += [timer.region for timer in scheduler.timers.values() if timer.region is not None]
     holders += [task.region for shown in scheduler.shown for task in shown.tasks]
     holders += [shown.holder.region for shown in scheduler.shown if shown.holder is not None]
@@ -155,8 +155,8 @@ def _sleeping(scheduler: Scheduler) -> list[Task]:
     return [timer.task for timer in scheduler.timers.values() if timer.kind == 'retry' and timer.task is not None]
 
 
-def _queue(queue: Queue) -> list[Data]:
-    return [_task(task) for task in queue.waiting]
+def _tasks(tasks: Iterable[Task]) -> list[Data]:
+    return [_task(task) for task in tasks]
 
 
 def _attempt(attempt: Attempt) -> Data:
