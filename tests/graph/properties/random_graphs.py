@@ -294,10 +294,10 @@ class _Draft:
             policy['retry'] = Retry(rng.randint(2, 3), on=on, wait=rng.choice([0, 0, 1, 2]))
         if rng.random() < 0.25:
             policy['fallback'] = self._way_out(n) or self._spare(n)
-        if rng.random() < 0.15:
-            policy['max_concurrency'] = rng.randint(1, 2)
         if self.wish.settled:
             return policy
+        if rng.random() < 0.15:
+            policy['max_concurrency'] = rng.randint(1, 2)
         if rng.random() < 0.2:
             policy['timeout'] = rng.randint(1, 4)
         if rng.random() < (0.4 if self.kinds[n] == 'head' else 0.15):
@@ -433,7 +433,7 @@ class _Draft:
         later = [m for m in range(n + 1, len(self.row)) if self.kinds[m] in {'join', 'tail'}]
         named = self.row[self.rng.choice(later)].id if later and self.rng.random() < 0.15 else None
         sources = [split, stream] if self.wish.generators else [split]
-        if self.wish.policies:
+        if self.wish.policies and not self.wish.settled:
             sources.append(break_off)
         items = partial(self.rng.choice(sources), 3 if limit is None else 5)
         return path.transform(items).map(fork_id=f'map{self.forks}', limit=limit, downstream_join_id=named)

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from plait_graph import Decision, Fork, Join, ReducerContext, StepContext
+from plait_graph.join import BranchFailure
 from plait_graph.paths import TransformMarker
 from plait_graph.policies import JoinPolicy, Share
 from plait_graph.step import SubgraphStep
@@ -221,6 +222,10 @@ class Interpreter(Attempts, Branches, Needs):
         self._send(token.node, value, token.run, token.index)
         self.root._settle()
 
+    def path_of(self, node: str) -> str:
+        """The name of a node in the whole graph; the start of a graph that is a step goes by the name of the step."""
+        return self.prefix.rstrip('/') if self.prefix and node == START else self.prefix + node
+
     def index_of(self, join: str) -> int:
         """Below zero: the position of what has left a join, among the items or branches of its run."""
         return -1 - self.shape.joins.index(join)
@@ -280,10 +285,10 @@ class Interpreter(Attempts, Branches, Needs):
                     level._arrive(*move)
             elif self.failures:
                 self._look_at_failure()
-            elif any(level._fold_in_turn() for level in self._levels()):
-                pass
             elif empty := [level for level in self._levels() if not level.tokens]:
                 empty[0]._be_stuck()
+            elif any(level._fold_in_turn() for level in self._levels()):
+                pass
             elif possible := self._possible():
                 chosen = self.tie(list(possible))
                 possible[chosen]._pull(chosen) if chosen.items is not None else possible[chosen]._fire(chosen)
@@ -433,7 +438,10 @@ class Interpreter(Attempts, Branches, Needs):
                 places[each] = at
                 if each is join.run:
                     break
-            join.received.append((tuple(_rank(i) for i in reversed(places.values())), places, value))
+            position = tuple(_rank(i) for i in reversed(places.values()))
+            if isinstance(value, BranchFailure):
+                position = (*position, _rank(BEHIND_ALL_ITEMS))  # items may have come before a source failed
+            join.received.append((position, places, value))
         self._note_arrival(join, value, run, index)
 
     def _fold(self, join: Token, value: Any) -> bool:

@@ -16,9 +16,6 @@ from plait_graph.policies import Share
 if TYPE_CHECKING:
     from properties.reference import ForkRun, Interpreter, Token
 
-BEHIND_ALL = -(1 << 62)
-"""The position of a source that failed: behind all that came of it."""
-
 
 @dataclass(eq=False)
 class Timer:
@@ -175,7 +172,7 @@ class Branches:
         """The joins and graphs that a failure passes, if nothing takes it before."""
         level, node, start = self, failed.node, failed.run
         run = start
-        place = (start, failed.index) if failed.lost is None else (failed.lost, BEHIND_ALL)
+        place = start, failed.index
         while True:
             join = level._next_join(node, start, run)
             if join is not None:
@@ -203,7 +200,7 @@ class Branches:
             self._open(station.join, station.run).causes.append(failed.error)
             return
         stack = tuple(level.stack(failed.run, failed.index))
-        value = BranchFailure(failed.error, level.prefix + failed.node, stack)
+        value = BranchFailure(failed.error, level.path_of(failed.node), stack)
         self.root.moving.append((self, station.join, value, *station.place))
 
     def _take_away(self, join: str | None, home: 'ForkRun') -> None:

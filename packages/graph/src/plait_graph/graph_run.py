@@ -190,7 +190,7 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         Raises:
             GraphRuntimeError: The run is not recorded, or has no such task.
         """
-        return self._recorded('why').why(task_id)
+        return self.log.why(task_id)
 
     def statistics(self) -> RunCounts:
         """How many tasks the run has now, by what they do, and what a log says of those it had."""
@@ -203,11 +203,16 @@ class GraphRun(Generic[State, Deps, OutputOut]):
             recorded=None if log is None else log.statistics(),
         )
 
-    def _recorded(self, member: str) -> EventLog:
+    @property
+    def log(self) -> EventLog:
+        """The log that the run was given.
+
+        Raises:
+            GraphRuntimeError: It was given none.
+        """
         if self._log is None:
             raise GraphRuntimeError(
-                f'GraphRun.{member} asks what happened, and this run is not recorded. '
-                f'Give it a log: graph.iter(..., log=EventLog()).'
+                'What happened in this run is not recorded. Give it a log: graph.iter(..., log=EventLog()).'
             )
         return self._log
 

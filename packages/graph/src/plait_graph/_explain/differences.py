@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from plait_graph._explain.history import FiredJoin, History, JoinedValue, ReachedStep, read_history
 from plait_graph._explain.records import ForkPath, LoggedEvent, describe_path, path_of, shorten
@@ -105,23 +105,37 @@ class RunDiff:
         return '\n'.join([*lines, f'... {more} more differences'] if more > 0 else lines)
 
 
-def diff(first: Iterable[LoggedEvent], second: Iterable[LoggedEvent]) -> RunDiff:
+class Recorded(Protocol):
+    """A run that has a log."""
+
+    @property
+    def log(self) -> Iterable[LoggedEvent]: ...
+
+
+def diff(first: Iterable[LoggedEvent] | Recorded, second: Iterable[LoggedEvent] | Recorded) -> RunDiff:
     """Compare what two runs of a graph did, whatever the order in which they did it.
 
     Tasks are matched by node, fork threads and visit. Cached values, times and emitted events are not compared, and of
     errors only type and message. A value counts as the same if it is the same JSON.
 
     Args:
-        first: The log of a run.
-        second: The log of another one.
+        first: A run that was recorded, or its log.
+        second: Another one.
+
+    Raises:
+        GraphRuntimeError: A run was not recorded.
     """
-    a, b = _doings(read_history(first)), _doings(read_history(second))
+    a, b = (_doings(read_history(_log_of(each))) for each in (first, second))
     compared = {place: _compare(a.get(place), b.get(place)) for place in dict.fromkeys([*a, *b])}
     found = {place: changes for place, changes in compared.items() if changes is not None}
     upset = {place for place, changes in found.items() if [change.what for change in changes] != ['attempts']}
     ranked = [_judge(place, a.get(place), b.get(place), changes, upset) for place, changes in found.items()]
     ranked.sort(key=lambda each: each[:2])
     return RunDiff(tuple(difference for _, _, difference in ranked))
+
+
+def _log_of(run: Iterable[LoggedEvent] | Recorded) -> Iterable[LoggedEvent]:
+    return run if isinstance(run, Iterable) else run.log
 
 
 def _judge(

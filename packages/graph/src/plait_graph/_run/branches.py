@@ -14,7 +14,6 @@ from plait_graph import events
 from plait_graph._compile.plan import Kind, PlanNode
 from plait_graph._run import joins
 from plait_graph._run.machine import Loss, Machine
-from plait_graph._run.sources import SOURCE_THREAD
 from plait_graph._run.tokens import Region, fork_stack
 from plait_graph.join import BranchFailure
 
@@ -41,18 +40,16 @@ def lose(machine: Machine, loss: Loss) -> bool:
     node = task.node
     way = _Way(task.region, task.cls, (task.region, task.index))
     if loss.broken is not None:
-        way.place = loss.broken, SOURCE_THREAD  # behind the items that there were
         way.broken.append((loss.broken, None))
     if node.kind is Kind.JOIN and (node.needs is None or node.needs.rest == 'cancel'):
         way.broken.append((task.region, node))  # nobody wants what could still reach it
     join = _next_taker(machine, way)
     if join is None:
         return False
-    if _has_gone_on(join, way.region):
-        drop(machine, loss)
-    else:
-        _tell(machine, loss, taker=join)
-        _hand_over(machine, join, loss, way)
+    taker = None if _has_gone_on(join, way.region) else join
+    _tell(machine, loss, taker)
+    if taker is not None:
+        _hand_over(machine, taker, loss, way)
     for region, broken in way.broken:
         _break(machine, region, broken)
     return True
@@ -60,10 +57,10 @@ def lose(machine: Machine, loss: Loss) -> bool:
 
 def drop(machine: Machine, loss: Loss) -> None:
     """Note a failure that changes nothing: what it belongs to was cancelled, or has gone on without it."""
-    _tell(machine, loss, taker=None)
+    _tell(machine, loss, None)
 
 
-def _tell(machine: Machine, loss: Loss, *, taker: PlanNode | None) -> None:
+def _tell(machine: Machine, loss: Loss, taker: PlanNode | None) -> None:
     task = loss.task
     if machine.listener is not None:
         number = machine.attempt_number(task)

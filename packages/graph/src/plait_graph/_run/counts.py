@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from plait_graph._run.tokens import OpenJoin, Region, Timer
+from plait_graph._run.tokens import OpenJoin, Region
 
 
 class Counts:
@@ -24,8 +24,8 @@ class Counts:
         """Whole graphs, the run's or a subgraph's, in which no token is left."""
         self.settled: list[tuple[Region, int]] = []
         """Threads in which no token is left."""
-        self.outlived: list[Timer] = []
-        """Deadlines of runs in which no token is left."""
+        self.outlived: list[Region] = []
+        """Runs with deadlines in which no token is left."""
 
     def place(self, region: Region | None, cls: int, index: int, amount: int = 1) -> None:
         """Count tokens in. Places what comes before `remove` takes what went, so that no count touches zero early."""
@@ -76,7 +76,7 @@ class Counts:
 
     def _vanish(self, region: Region) -> None:
         if region.timers:
-            self.outlived.extend(region.timers.values())
+            self.outlived.append(region)
         parent = region.parent
         if parent is not None:
             if parent.children is not None:

@@ -16,10 +16,13 @@ from plait_graph._run.commands import CancelTask
 from plait_graph._run.counts import all_before_settled
 from plait_graph._run.machine import FAILED, Machine, Move
 from plait_graph._run.sources import close_source, want_item
-from plait_graph._run.tokens import Contribution, OpenJoin, Region, Task, fork_stack, position
+from plait_graph._run.tokens import Contribution, OpenJoin, Position, Region, Task, fork_stack, position
 from plait_graph.exceptions import GraphRuntimeError, JoinUnsatisfied
 from plait_graph.join import BranchFailure
 from plait_graph.policies import Share
+
+_BEHIND_ITEMS = (True, 1 << 62)
+"""A position behind all items, and all that left joins."""
 
 
 def contribute(machine: Machine, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
@@ -53,7 +56,7 @@ def contribute(machine: Machine, node: PlanNode, value: Any, region: Region, ind
 
 def _keep(machine: Machine, join: OpenJoin, value: Any, region: Region, index: int) -> None:
     """Keep a value until it can be folded in input order."""
-    place = position(region, index, join.region)
+    place = position_of(value, region, index, join.region)
     contribution: Contribution = (place, join.received, value, region, index)
     if not join.node.folds_in_turn:
         join.buffer.append(contribution)
@@ -62,6 +65,13 @@ def _keep(machine: Machine, join: OpenJoin, value: Any, region: Region, index: i
     machine.counts.hold(region, index, join.region)
     if index not in (region.threads or ()):
         machine.counts.settled.append((region, index))  # no token was there whose end would tell of it
+
+
+def position_of(value: Any, region: Region, index: int, home: Region) -> Position:
+    """Where a value stands among those that a join folds in input order."""
+    place = position(region, index, home)
+    # The failure of a map's source stands where the map does, and there may be items before it.
+    return (*place, _BEHIND_ITEMS) if isinstance(value, BranchFailure) else place
 
 
 def home_of(node: PlanNode, region: Region | None) -> Region | None:
@@ -135,7 +145,7 @@ def _withdraw(machine: Machine, join: OpenJoin) -> None:
     """Close a join whose reducer raised: it will pass nothing on."""
     join.closed = True
     _discard_buffer(machine, join)
-    _mark_fired(machine, join)
+    _mark_fired(machine, join.node, join.region)
     machine.counts.remove(join.region, join.node.leaving, join.index)
 
 
@@ -152,15 +162,14 @@ def _release(machine: Machine, join: OpenJoin, region: Region, index: int) -> No
         want_item(machine, freed)
 
 
-def _mark_fired(machine: Machine, join: OpenJoin) -> None:
-    home = join.region
+def _mark_fired(machine: Machine, node: PlanNode, home: Region) -> None:
     if home.open is not None:
-        home.open.pop(join.node.index, None)
+        home.open.pop(node.index, None)
     if home.fired is None:
         home.fired = set()
-    home.fired.add(join.node.index)
-    if home.timers and join.node.index in home.timers:
-        machine.stop_timer(home.timers.pop(join.node.index))
+    home.fired.add(node.index)
+    if home.timers and node.index in home.timers:
+        machine.stop_timer(home.timers.pop(node.index))
 
 
 def _is_open(join: OpenJoin) -> bool:
@@ -211,7 +220,7 @@ def fire(machine: Machine, join: OpenJoin) -> bool:
             _fold(machine, join, value)
     if machine.outcome is not None or not _is_open(join):
         return False
-    _mark_fired(machine, join)
+    _mark_fired(machine, node, home)
     if machine.listener is not None:
         machine.listener(events.JoinFired(node.id, fork_stack(home, join.index), join.current, join.firing_id))
         machine.cause = join.firing_id
@@ -312,13 +321,13 @@ def ignore(machine: Machine, node: PlanNode, home: Region, error: BaseException,
 
 
 def abandon(machine: Machine, node: PlanNode, home: Region) -> None:
-    """Take away a join and all that could bring it a value: it cannot be completed."""
+    """Take away a join and all that could bring it a value: it cannot be completed, now or later."""
     join = (home.open or {}).get(node.index)
     _cancel_losers(machine, node, home)
     if join is not None and _is_open(join):
         _withdraw(machine, join)
-    elif home.timers and node.index in home.timers:
-        machine.stop_timer(home.timers.pop(node.index))
+    else:
+        _mark_fired(machine, node, home)
 
 
 def _cancel_losers(machine: Machine, node: PlanNode, home: Region) -> None:

@@ -133,6 +133,7 @@ class Machine(Ledger):
             region.members, region.children = {}, {}
         if node.timed:
             self.await_joins(region)
+            self.counts.outlived.append(region)  # it may stay empty
         if self.listener is not None:
             region.cause = self.cause
         return region
@@ -192,9 +193,15 @@ class Machine(Ledger):
             try:
                 value = self.evaluator.apply(transform, region.env, value)
             except Exception as error:  # noqa: BLE001 # the user's own, handed on
-                self.fail_at(node, region, index, visit, error, 'the transform after', departs=True)
+                self._fail_behind(node, region, index, visit, error)
                 return
         self.arrive(self.nodes[edge.target], value, region, index, visit)
+
+    def _fail_behind(self, node: PlanNode, region: Region, index: int, visit: int, error: Exception) -> None:
+        """Note that a transform on the way out of a node raised; of a subgraph, whoever made it knows its entry."""
+        leaves_graph = node.kind is Kind.RETURN
+        place = self.nodes[node.partner] if leaves_graph else node
+        self.fail_at(place, region, index, visit, error, 'the transform after', departs=not leaves_graph)
 
     def go_on(self, node: PlanNode, value: Any, region: Region, index: int, visit: int) -> None:
         """Send a value along the only edge of a node, if it has one."""

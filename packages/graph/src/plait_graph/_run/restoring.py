@@ -15,11 +15,12 @@ from plait_graph._compile.plan import Plan
 from plait_graph._run.attempts import ask
 from plait_graph._run.commands import StartTimer
 from plait_graph._run.evaluator import Evaluator
+from plait_graph._run.joins import position_of
 from plait_graph._run.machine import Ended, Failed, Shown
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.snapshot import VERSION, Data
 from plait_graph._run.sources import SOURCE_THREAD
-from plait_graph._run.tokens import Attempt, Batch, Environment, OpenJoin, Region, Source, Task, Timer, position
+from plait_graph._run.tokens import Attempt, Batch, Environment, OpenJoin, Region, Source, Task, Timer
 from plait_graph.exceptions import GraphRuntimeError
 
 Reopen = Callable[[str, int], Any]
@@ -205,7 +206,7 @@ class _Restoring:
                 self._buffer(join, arrival, value, self._regions[place], index)
 
     def _buffer(self, join: OpenJoin, arrival: int, value: Any, place: Region, index: int) -> None:
-        join.buffer.append((position(place, index, join.region), arrival, value, place, index))
+        join.buffer.append((position_of(value, place, index, join.region), arrival, value, place, index))
         if join.node.folds_in_turn:
             self._scheduler.counts.hold(place, index, join.region)
 

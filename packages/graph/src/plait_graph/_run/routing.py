@@ -97,7 +97,7 @@ def _enter(machine: Machine, node: PlanNode, value: Any, region: Region, index: 
         if env is FAILED:
             return
     child = machine.region(node, region, index, visit, env)
-    machine.counts.emptied.append(child)  # it may stay empty, if it begins with a map that has no items
+    machine.counts.emptied.insert(0, child)  # it may stay empty, if it begins with a map that has no items
     machine.go_on(node, inputs, child, 0, visit)
 
 

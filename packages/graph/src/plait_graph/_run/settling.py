@@ -36,12 +36,12 @@ class Settling(Machine):
         if self.losses:
             first, *self.losses = self.losses
             self._lose(first)
+        elif counts.emptied:  # before all else: what lies around an empty subgraph has failed with it
+            self.note_empty(counts.emptied.pop(0))  # graphs within others come first
         elif counts.settled:
             self._note_settled(*counts.settled.pop())
         elif counts.outlived:
-            self.stop_timer(counts.outlived.pop())
-        elif counts.emptied:  # before joins fire: what lies around an empty subgraph has failed with it
-            self.note_empty(counts.emptied.pop())
+            self._forget_deadlines(counts.outlived.pop())
         elif self.thirsty:
             self._feed(self.thirsty.popleft())
         elif counts.due:
@@ -86,6 +86,13 @@ class Settling(Machine):
             joins.fold_in_order(self, region)
         sources.want_item(self, region)
 
+    def _forget_deadlines(self, region: Region) -> None:
+        """Stop the deadlines of joins that wait for a run in which no token is left."""
+        if region.timers and not region.present:
+            for timer in region.timers.values():
+                self.stop_timer(timer)
+            region.timers = None
+
     def note_empty(self, region: Region) -> None:
         """No token is left in a whole graph."""
         if region.present or region.closed or any(shown.end or shown.error for shown in self.shown):
@@ -105,7 +112,7 @@ class Settling(Machine):
         if source is None:
             return
         self.cause = region.cause
-        while source.has_room and self.outcome is None:
+        while source.has_room and self.outcome is None and not self.losses:
             item = sources.pull(self, region)
             if item is EXHAUSTED:
                 self.exhaust(region)
@@ -116,6 +123,7 @@ class Settling(Machine):
         source.requested = False
         self._move_all()
         self.show()
+        sources.want_item(self, region)  # if what failed has to be looked at first
 
     def deliver(self, region: Region, item: Any) -> None:
         """Let an item of a map go on; its place is kept until it has come to rest."""

@@ -194,7 +194,10 @@ class OpenJoin:
         return f'<join {self.node.id!r} open in {self.region!r}, {self.received} received, {len(self.buffer)} waiting>'
 
 
-Contribution: TypeAlias = 'tuple[tuple[tuple[bool, int], ...], int, Any, Region, int]'
+Position: TypeAlias = tuple[tuple[bool, int], ...]
+"""Where a value stands in the input: for each run of a fork, from outside to inside, the thread."""
+
+Contribution: TypeAlias = 'tuple[Position, int, Any, Region, int]'
 """Position below the parent fork's run, arrival, value, and the place where it came from. Sorts by position."""
 
 
@@ -268,7 +271,7 @@ def fork_stack(region: Region | None, index: int) -> ForkStack:
     return tuple(reversed(items))
 
 
-def position(region: Region, index: int, home: Region) -> tuple[tuple[bool, int], ...]:
+def position(region: Region, index: int, home: Region) -> Position:
     """Where a place stands among the places below a region; what left a join stands behind all items."""
     if region is home:
         return ((index < 0, abs(index)),)
