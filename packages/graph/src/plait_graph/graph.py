@@ -21,7 +21,7 @@ from plait_graph.id_types import JoinID, NodeID
 from plait_graph.mermaid import StateDiagramDirection, build_mermaid_graph
 from plait_graph.parent_forks import ParentFork
 from plait_graph.paths import AnyNode, Path
-from plait_graph.run_options import IterOptions, RunOptions, listener_of, make_driver
+from plait_graph.run_options import IterOptions, RunOptions, listener_of, make_driver, make_simple_driver
 from plait_graph.step import Step, StepContext, SubgraphStep
 
 __all__ = (
@@ -101,8 +101,8 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
             self._find_name(inspect.currentframe())
         if self._accepted_input is not None:
             self._check_inputs(inputs)
-        if not options:
-            return await make_driver(self.plan, state, deps, options, state_type=self.state_type).run(inputs)
+        if not options and self.plan.is_simple:
+            return await make_simple_driver(self.plan, state, deps).run(inputs)
         driver = make_driver(self.plan, state, deps, options, state_type=self.state_type, listener=listener_of(options))
         with options.get('span') or nullcontext():
             return await driver.run(inputs, options.get('errors', 'group'))

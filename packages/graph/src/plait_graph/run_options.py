@@ -84,8 +84,6 @@ def make_driver(
     """
     env = make_environment(plan, state, deps, state_type)
     scheduler = Scheduler(plan, _EVALUATOR, env, watched, listener)
-    if not options and not plan.uses_processes:
-        return Driver(scheduler, listener)
     unknown = options.keys() - _KNOWN
     if unknown:
         raise TypeError(f'A run has no options {sorted(unknown)}. The options are {", ".join(sorted(_KNOWN))}.')
@@ -95,14 +93,20 @@ def make_driver(
     seconds = _seconds_for(options)
     if seconds is not None:
         scheduler.allow(seconds)
-    budget = options.get('budget')
-    driver = Driver(scheduler, listener, options.get('run_id'), options.get('clock'), budget=budget)
+    driver = Driver(scheduler, listener, options.get('run_id'))
+    driver.clock = options.get('clock')
+    driver.budget = options.get('budget')
     threshold = _threshold(options.get('debug', False))
     if plan.uses_processes or threshold is not None:
         from plait_graph._run.surroundings import Surroundings
 
         driver.surroundings = Surroundings(plan.uses_processes, options.get('executor'), threshold, driver.tell)
     return driver
+
+
+def make_simple_driver(plan: Plan, state: Any, deps: Any) -> Driver:
+    """A driver for a new run of which nothing is said, of a plan that is simple; many runs are so, and short."""
+    return Driver(Scheduler(plan, _EVALUATOR, Environment(state, deps)))
 
 
 def make_environment(plan: Plan, state: Any, deps: Any, state_type: Any) -> Environment:

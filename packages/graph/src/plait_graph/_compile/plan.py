@@ -111,6 +111,8 @@ class Plan:
     """Whether each step works on a private copy of the state."""
     uses_processes: bool
     """Whether bodies of steps run in processes."""
+    is_simple: bool
+    """Whether a run needs neither processes nor isolated state."""
     catches: bool
     """Whether there are joins that may take failures, so that not each of them is one of the run."""
 

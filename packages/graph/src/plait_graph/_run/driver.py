@@ -46,7 +46,6 @@ if TYPE_CHECKING:  # imported by the runs that need them
     from plait_graph._run.permits import Permits
     from plait_graph._run.reading import Reading
     from plait_graph._run.surroundings import Surroundings
-    from plait_graph.budget import Budget
     from plait_graph.executors import Executor
 
 _COROUTINE: Any = CoroutineType
@@ -66,19 +65,20 @@ class Driver(Informant):
     """What has been set on the clock."""
     _permits: Permits | None = None
     surroundings: Surroundings | None = None
+    clock: Clock | None = None
+    """What keeps timers, if it is not the event loop."""
+    own_crew: Callable[[], AsyncioCrew | AnyioCrew] | None = None
+    """Makes the crew, if it is not the one for the event loop; it is then given every body."""
 
     def __init__(
         self,
         scheduler: Scheduler,
         listener: Callable[[events.RunEvent], None] | None = None,
         run_id: str | None = None,
-        clock: Clock | None = None,
-        crew: Callable[[], AsyncioCrew | AnyioCrew] = make_crew,
-        budget: Budget | None = None,
     ):
-        super().__init__(scheduler, listener, run_id, budget)
-        self._clock = clock
-        self._make_crew = crew
+        self.scheduler = scheduler
+        self.listener: Callable[[events.RunEvent], None] | None = listener
+        self._run_id = run_id
         self._context = copy_context()
         self._thread = get_ident()
 
@@ -91,7 +91,7 @@ class Driver(Informant):
         """
         scheduler = self.scheduler
         scheduler.begin(inputs)
-        if self._make_crew is make_crew and self.surroundings is None:  # others are given to see every body
+        if self.own_crew is None and self.surroundings is None:  # others are to see every body
             await self._run_alone()
         if scheduler.outcome is None:
             await self._run_together()
@@ -136,7 +136,7 @@ class Driver(Informant):
 
     async def _run_together(self) -> None:
         """Let workers do what there is to do, and wait for them."""
-        async with self._make_crew() as crew:
+        async with (self.own_crew or make_crew)() as crew:
             self._crew = crew
             async with self.surroundings or nullcontext():
                 await self._see_to_the_end()
@@ -298,7 +298,7 @@ class Driver(Informant):
     # Time and limits
 
     def _call_later(self, seconds: float, callback: Callable[[], None]) -> Cancellable:
-        return (self._clock or self.crew).call_later(seconds, callback)
+        return (self.clock or self.crew).call_later(seconds, callback)
 
     def _set(self, timer: Timer) -> None:
         if self._timers is None:
@@ -379,7 +379,7 @@ class Driver(Informant):
 
     async def enter(self) -> None:
         """Be ready to start workers."""
-        self._crew = await self._make_crew().__aenter__()
+        self._crew = await (self.own_crew or make_crew)().__aenter__()
         if self.surroundings is not None:
             await self.surroundings.__aenter__()
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from plait_graph import events
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Task
 from plait_graph.id_types import NodeID, TaskID
@@ -17,17 +15,10 @@ if TYPE_CHECKING:
 class Informant:
     """Answers for the tasks of one run."""
 
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        listener: Callable[[events.RunEvent], None] | None,
-        run_id: str | None,
-        budget: Budget | None,
-    ):
-        self.scheduler = scheduler
-        self.listener: Callable[[events.RunEvent], None] | None = listener
-        self._run_id = run_id
-        self._budget = budget
+    scheduler: Scheduler
+    budget: Budget | None = None
+    """What the run may spend."""
+    _run_id: str | None = None
 
     @property
     def run_id(self) -> str:
@@ -40,11 +31,11 @@ class Informant:
 
     def budget_of(self, task: Task) -> Budget:
         """The run's budget; one without bounds if none was given."""
-        if self._budget is None:
+        if self.budget is None:
             from plait_graph.budget import Budget
 
-            self._budget = Budget()
-        return self._budget
+            self.budget = Budget()
+        return self.budget
 
     def node_id_of(self, task: Task) -> NodeID:
         return task.node.id

@@ -86,11 +86,11 @@ class Ledger:
     views: Mapping[int, HeldView] = NONE
     """The private copies of the state that bodies at work have, by the task's id."""
 
-    def __init__(self) -> None:
-        self.next_id: int = 1
-        self.ready: deque[Task | Batch] = deque()
-        self.running: dict[int, Task] = {}
-        self.commands: list[Command] = []
+    # Made by the machine, at once with all that it has: a run of one short step costs little more than that.
+    next_id: int
+    ready: deque[Task | Batch]
+    running: dict[int, Task]
+    commands: list[Command]
 
     def new_id(self) -> int:
         """A number that no task and no region has."""

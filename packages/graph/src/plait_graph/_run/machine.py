@@ -101,7 +101,10 @@ class Machine(Ledger):
         watched: bool = False,
         listener: Callable[[events.RunEvent], None] | None = None,
     ):
-        super().__init__()
+        self.next_id = 1
+        self.ready = deque()
+        self.running = {}
+        self.commands = []
         self.plan = plan
         self.nodes = plan.nodes
         self.evaluator = evaluator
@@ -312,15 +315,13 @@ class Machine(Ledger):
         if self.outcome is not None:
             return
         self.outcome = outcome
-        self.losses = ()
         for waiting in (self.ready, self.moves, self.thirsty):
             if waiting:
                 waiting.clear()
-        self.queues = self.places = NONE
+        if self.timers or self.losses or self.queues or self.places:
+            self._stop_waiting()
         if self.commands:  # what was cancelled before is still to be
             self.commands[:] = [command for command in self.commands if not isinstance(command, FOR_WORK_TO_COME)]
-        for timer in list(self.timers.values()):
-            self.stop_timer(timer)
         if self.running or self.sources:
             self.commands.extend(CancelTask(task) for task in self.running.values())
             self.commands.extend(CloseSource(region) for region in self.sources.values())
@@ -328,6 +329,12 @@ class Machine(Ledger):
             self.running.clear()  # what these still give is of no interest
             if self.listener is not None:
                 self.listener(events.RunFinished(outcome.value, self.cause))
+
+    def _stop_waiting(self) -> None:
+        """Wait for no time, limit or place any more."""
+        for timer in list(self.timers.values()):
+            self.stop_timer(timer)
+        self.losses, self.queues, self.places = (), NONE, NONE
 
     def note_end(self, text: str) -> None:
         """Remember where a token ended, for the message in case it was the last one."""

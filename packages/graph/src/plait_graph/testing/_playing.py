@@ -107,7 +107,9 @@ def _run_to_end(turns: Turns, scheduler: Scheduler, inputs: Any) -> Any:
     async def main() -> Any:
         turns.main = asyncio.current_task()
         loop.limiter = anyio.to_thread.current_default_thread_limiter()
-        return await Driver(scheduler, run_id='any_order', crew=lambda: OrderedCrew(turns)).run(inputs)
+        driver = Driver(scheduler, run_id='any_order')
+        driver.own_crew = lambda: OrderedCrew(turns)
+        return await driver.run(inputs)
 
     try:
         return loop.run_until_complete(main())
