@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeAlias, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, Unpack, cast
 
 from plait_graph import events
 from plait_graph._run.failures import raise_failures
@@ -19,83 +18,24 @@ from plait_graph._run.snapshot import live_regions
 from plait_graph._run.tokens import Region, Task
 from plait_graph._typevars import Deps, OutputOut, State
 from plait_graph.exceptions import GraphRuntimeError, RunCancelled
+from plait_graph.graph_task import (
+    EndMarker,
+    ErrorMarker,
+    GraphTask,
+    GraphTaskRequest,
+    JoinItem,
+    Request,
+    RunCounts,
+)
 from plait_graph.id_types import ForkStack, NodeID, NodeRunID, TaskID
 from plait_graph.node import StartNode
 from plait_graph.run_options import IterOptions, listener_of, make_driver
 
 if TYPE_CHECKING:
-    from plait_graph.explain import EventLog, Explanation, RunStatistics
+    from plait_graph.explain import EventLog, Explanation
     from plait_graph.graph import Graph
 
 __all__ = 'EndMarker', 'ErrorMarker', 'GraphRun', 'GraphTask', 'GraphTaskRequest', 'JoinItem', 'RunCounts'
-
-
-@dataclass(repr=False)
-class EndMarker(Generic[OutputOut]):
-    """The run has reached its end, with this value."""
-
-    _value: OutputOut
-
-    @property
-    def value(self) -> OutputOut:
-        """The output of the run."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return f'EndMarker(_value={self._value!r})'
-
-
-@dataclass
-class ErrorMarker:
-    """A node raised; `override_next` can put something in the place of what it should have led to."""
-
-    error: BaseException
-
-
-@dataclass
-class JoinItem:
-    """A value for a join. Runs show it as a `GraphTask` at the join; it may be given to `next` as well."""
-
-    join_id: str
-    inputs: Any
-    fork_stack: ForkStack = ()
-
-
-@dataclass
-class GraphTaskRequest:
-    """A task that is to run: a node, its inputs, and the fork runs that it is in."""
-
-    node_id: str
-    inputs: Any
-    fork_stack: ForkStack = field(default=(), repr=False)
-    """Empty for the run itself, outside of all forks."""
-
-
-@dataclass
-class GraphTask(GraphTaskRequest):
-    """A task of a run."""
-
-    task_id: TaskID = field(default=TaskID(''), repr=False)
-    """Tells the tasks of a run apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunCounts:
-    """How many tasks a run has at one moment."""
-
-    running: int
-    """Bodies at work, those included that were asked to stop and have not ended."""
-    ready: int
-    """Tasks that could start if there were a place for them."""
-    waiting: int
-    """Tasks that wait for a limit, for a place at their step, or for the time of their next attempt."""
-    open_joins: int
-    """Joins that have received something and wait for more."""
-    recorded: RunStatistics | None
-    """What happened so far, if the run has a log."""
-
-
-Request: TypeAlias = GraphTaskRequest | JoinItem
 
 
 class GraphRun(Generic[State, Deps, OutputOut]):

@@ -20,7 +20,7 @@ import anyio
 
 from plait_graph import events
 from plait_graph._calls import cancelled_from_within
-from plait_graph._run.clock import Cancellable, Clock
+from plait_graph._run.clock import Clock
 from plait_graph._run.commands import (
     AskPermit,
     CancelTask,
@@ -37,15 +37,15 @@ from plait_graph._run.informant import Informant
 from plait_graph._run.isolation import as_coroutine, resume
 from plait_graph._run.machine import Ended
 from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.tokens import Task, Timer
+from plait_graph._run.tokens import Task
 from plait_graph.exceptions import GraphRuntimeError
 from plait_graph.step import AnyStep, StepContext, make_context
 
 if TYPE_CHECKING:  # imported by the runs that need them
     from plait_graph._run.bodies import Bodies
-    from plait_graph._run.permits import Permits
     from plait_graph._run.reading import Reading
     from plait_graph._run.surroundings import Surroundings
+    from plait_graph._run.waiting import Waiting
     from plait_graph.executors import Executor
 
 _COROUTINE: Any = CoroutineType
@@ -61,9 +61,7 @@ class Driver(Informant):
     """Workers that have been started and have not begun yet."""
     _reading: Reading | None = None
     _bodies: Bodies | None = None
-    _timers: dict[int, Cancellable] | None = None
-    """What has been set on the clock."""
-    _permits: Permits | None = None
+    _waiting: Waiting | None = None
     surroundings: Surroundings | None = None
     clock: Clock | None = None
     """What keeps timers, if it is not the event loop."""
@@ -154,11 +152,8 @@ class Driver(Informant):
 
     def _close(self) -> None:
         """Expect nothing more of clocks and limits."""
-        timers, self._timers = self._timers, None
-        for timer in (timers or {}).values():
-            timer.cancel()
-        if self._permits is not None:
-            self._permits.close()
+        if self._waiting is not None:
+            self._waiting.close()
 
     async def _work(self) -> None:
         """Do one task after the other, until none is ready."""
@@ -287,34 +282,17 @@ class Driver(Informant):
             case CloseSource():
                 self.crew.cancel(command.region)
             case StartTimer():
-                self._set(command.timer)
+                self._get_waiting().start(command.timer)
             case StopTimer():
-                self._unset(command.timer)
+                self._get_waiting().stop(command.timer)
             case AskPermit():
-                self._get_permits().ask(command)
+                self._get_waiting().permits.ask(command)
             case ReturnPermit():
-                self._get_permits().withdraw(command.task)
+                self._get_waiting().permits.withdraw(command.task)
 
     # Time and limits
 
-    def _call_later(self, seconds: float, callback: Callable[[], None]) -> Cancellable:
-        return (self.clock or self.crew).call_later(seconds, callback)
-
-    def _set(self, timer: Timer) -> None:
-        if self._timers is None:
-            self._timers = {}
-        self._timers[timer.id] = self._call_later(timer.seconds, lambda: self._tick(timer))
-
-    def _unset(self, timer: Timer) -> None:
-        handle = (self._timers or {}).pop(timer.id, None)
-        if handle is not None:
-            handle.cancel()
-
-    def _tick(self, timer: Timer) -> None:
-        if self._timers is not None and self._timers.pop(timer.id, None) is not None:
-            self._see_to(lambda: self.scheduler.expired(timer))
-
-    def _see_to(self, event: Callable[[], None]) -> None:
+    def see_to(self, event: Callable[[], None]) -> None:
         """Tell the scheduler of something that no worker did, and do what follows."""
 
         def tell() -> None:
@@ -331,27 +309,22 @@ class Driver(Informant):
             self._reading = Reading(self)
         return self._reading
 
-    def _get_permits(self) -> Permits:
-        if self._permits is None:
-            from plait_graph._run.permits import Permits
+    def _get_waiting(self) -> Waiting:
+        if self._waiting is None:
+            from plait_graph._run.waiting import Waiting
 
-            self._permits = Permits(self.scheduler, self._on_loop, self._call_later)
-        return self._permits
-
-    def _on_loop(self, event: Callable[[], None]) -> None:
-        self.wake_from_thread(lambda: self._see_to(event))
+            self._waiting = Waiting(self)
+        return self._waiting
 
     @property
     def _is_waiting(self) -> bool:
         """Whether time or a limit will let something go on."""
-        if self.scheduler.outcome is not None:
-            return False
-        return bool(self._timers) or (self._permits is not None and self._permits.is_waiting)
+        return self._waiting is not None and self.scheduler.outcome is None and self._waiting.is_waiting
 
     def give_back_permit(self, task: Task) -> None:
         """Let others have the permit of a task whose body has ended."""
-        if self._permits is not None:
-            self._permits.release(task)
+        if self._waiting is not None:
+            self._waiting.permits.release(task)
 
     def guarded(self, report: Callable[[], None]) -> None:
         """Tell the scheduler of something; what a listener raises then ends the run."""
