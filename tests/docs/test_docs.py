@@ -28,6 +28,9 @@ PAGES = [*sorted((ROOT / 'docs').rglob('*.md')), ROOT / 'README.md', ROOT / 'pac
 
 LINE_LENGTH = 100
 
+SCRIPT = {'__spec__': None}
+"""What a module has that is run as a script; so processes that a block starts find what it defines."""
+
 
 @pytest.fixture(autouse=True)
 def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +59,7 @@ def check(block: CodeExample, evaluate: EvalExample, names: dict[str, Any]) -> d
     run = evaluate.run_print_update if evaluate.update_examples else evaluate.run_print_check
     raised = ''
     try:
-        return run(block, module_globals=dict(names))
+        return run(block, module_globals={**names, **SCRIPT}, rewrite_assertions=False)
     except Exception as error:  # noqa: BLE001 # pytest stumbles over the frames that pytest-examples makes up for it
         raised = ''.join(traceback.format_exception_only(error))
     finally:

@@ -1,10 +1,23 @@
 """Steps that follow a script."""
 
+from typing import Any
+
 import anyio
 import pytest
 
-from plait_graph import GraphBuilder, GraphRuntimeError, GraphSetupError, StepContext, reduce_list_append, reduce_sum
-from plait_graph.testing import FakeStep, Gate, any_order, replace_steps
+from plait_graph import (
+    Cache,
+    GraphBuilder,
+    GraphRuntimeError,
+    GraphSetupError,
+    Limit,
+    MemoryCache,
+    StepContext,
+    StepTimeout,
+    reduce_list_append,
+    reduce_sum,
+)
+from plait_graph.testing import FakeStep, Gate, TestClock, any_order, replace_steps
 
 CTX = StepContext(state=None, deps=None, inputs='x')
 
@@ -64,11 +77,11 @@ async def test_a_gate_holds_a_step_until_it_is_opened():
     assert repr(gate) == "<Gate 'fetch', open>"
 
 
-def shop():
+def shop(**policy: Any):
     """Start -> map -> `price` -> sum -> end."""
     g = GraphBuilder(input_type=list[str], output_type=int)
 
-    @g.step
+    @g.step(**policy)
     async def price(ctx: StepContext[None, None, str]) -> int:
         return len(ctx.inputs)
 
@@ -91,6 +104,28 @@ async def test_steps_of_a_graph_can_be_replaced():
     assert fake.calls == ['tea', 'cup']
     assert await graph.run(inputs=['tea', 'cup']) == 6
     assert any_order(other, inputs=[], seeds=2).output == 0
+
+
+async def test_a_replaced_step_keeps_its_policies():
+    """A fake waits for the limit, is tried again and is stopped as the real body would be."""
+    limit = Limit('fakes', in_flight=1)
+    fake, slow_fake = FakeStep(ValueError('lost'), 5, 6), FakeStep(1, gate=Gate())
+    clock = TestClock()
+
+    assert await replace_steps(shop(limit=limit, retry=2), {'price': fake}).run(inputs=['tea', 'cup']) == 11
+    assert limit.statistics().in_flight == 0
+    async with clock.autojump():
+        with pytest.raises(StepTimeout):
+            await replace_steps(shop(timeout=60), {'price': slow_fake}).run(inputs=['tea'], clock=clock)
+
+
+async def test_what_a_fake_gives_is_not_cached():
+    """A cache that other tests and runs use hears nothing of fakes."""
+    store = MemoryCache()
+    graph = shop(cache=Cache(store=store))
+
+    assert await replace_steps(graph, {'price': FakeStep(5, 6)}).run(inputs=['tea', 'tea']) == 11
+    assert len(store) == 0
 
 
 async def test_streams_and_steps_of_subgraphs_can_be_replaced():

@@ -247,19 +247,25 @@ class Retry:
             attempts: How many attempts there are in all.
             on: The errors after which there is another attempt.
             initial: Seconds before the second attempt.
-            maximum: The most seconds before any attempt.
+            maximum: The most seconds before any attempt, without the random ones.
             jitter: The most seconds that are added at random.
 
         Raises:
             GraphSetupError: tenacity is not installed.
         """
         try:
-            from tenacity import wait_exponential_jitter
+            from tenacity import wait_exponential, wait_random
         except ImportError as error:
             raise GraphSetupError(
                 "Retry.exponential uses tenacity, which is not installed. Install it: pip install 'plait-graph[retry]'"
             ) from error
-        return cls(attempts, on, wait_exponential_jitter(initial=initial, max=maximum, jitter=jitter))
+        # Tenacity's wait_exponential_jitter has other names for its arguments in older releases than in newer ones.
+        return cls(attempts, on, wait_exponential(multiplier=initial, max=maximum) + wait_random(0, jitter))
+
+    @property
+    def asks_for_time(self) -> bool:
+        """Whether a strategy may ask how long ago the first attempt began."""
+        return self.stop is not None or callable(self.wait)
 
     def applies_to(self, error: BaseException) -> bool:
         """Whether there may be another attempt after an error."""

@@ -38,7 +38,7 @@ def admit(machine: Machine, task: Task, policy: StepPolicy) -> bool:
 
 def _begin(machine: Machine, task: Task, attempt: Attempt, policy: StepPolicy) -> None:
     attempt.is_started = True
-    if attempt.began is None and policy.retry is not None and policy.retry.stop is not None:
+    if attempt.began is None and policy.retry is not None and policy.retry.asks_for_time:
         attempt.began = machine.evaluator.now()
     if policy.timeout is not None:
         attempt.timers.append(machine.start_timer('timeout', policy.timeout, task=task))

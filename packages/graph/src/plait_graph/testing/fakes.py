@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from plait_graph._compile.plan import PlanNode
 from plait_graph._typevars import Deps, Input, Output, State
 from plait_graph.exceptions import GraphRuntimeError, GraphSetupError
 from plait_graph.graph import Graph
@@ -113,7 +114,8 @@ def replace_steps(
 ) -> Graph[State, Deps, Input, Output]:
     """A graph that is like another one, with other bodies in some of its steps; the other one stays as it is.
 
-    For `run`, `run_sync` and `iter`, and for the tools of this package. `as_step` uses the real bodies.
+    The steps keep their policies, except that nothing is cached: what a fake gives is kept for nobody. For `run`,
+    `run_sync` and `iter`, and for the tools of this package. `as_step` uses the real bodies.
 
     Args:
         graph: The graph.
@@ -131,7 +133,12 @@ def replace_steps(
             steps = ', '.join(sorted(repr(str(node.id)) for node in nodes if node.is_step))
             raise GraphSetupError(f'There is no step {node_id!r} to replace in {graph!r}. Its steps are {steps}.')
         (place,) = places
-        nodes[place] = replace(nodes[place], node=Step(node_id, body, label=nodes[place].node.label))
+        nodes[place] = _with_body(nodes[place], body)
     result = copy.copy(graph)
     result.plan = replace(plan, nodes=tuple(nodes))
     return result
+
+
+def _with_body(node: PlanNode, body: Callable[[StepContext[Any, Any, Any]], Any]) -> PlanNode:
+    policy = None if node.policy is None else replace(node.policy, cache=None)
+    return replace(node, node=Step(node.id, body, label=node.node.label, policy=policy), policy=policy)
