@@ -12,13 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, Unpack, cast
 
 from plait_graph import events
-from plait_graph._run.failures import raise_failures
-from plait_graph._run.machine import Ended, Shown
-from plait_graph._run.snapshot import live_regions
-from plait_graph._run.tokens import Region, Task
-from plait_graph._typevars import Deps, OutputOut, State
-from plait_graph.exceptions import GraphRuntimeError, RunCancelled
-from plait_graph.graph_task import (
+from plait_graph._graph_task import (
     EndMarker,
     ErrorMarker,
     GraphTask,
@@ -27,6 +21,12 @@ from plait_graph.graph_task import (
     Request,
     RunCounts,
 )
+from plait_graph._run.failures import raise_failures
+from plait_graph._run.machine import Ended, Shown
+from plait_graph._run.snapshot import live_regions
+from plait_graph._run.tokens import Region, Task
+from plait_graph._typevars import Deps, OutputOut, State
+from plait_graph.exceptions import GraphRuntimeError, RunCancelled
 from plait_graph.id_types import ForkStack, NodeID, NodeRunID, TaskID
 from plait_graph.node import StartNode
 from plait_graph.run_options import IterOptions, listener_of, make_driver

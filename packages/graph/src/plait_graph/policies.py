@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, cast
 
-from plait_graph.exceptions import GraphSetupError
+from plait_graph.exceptions import BudgetExceeded, GraphSetupError
 
 if TYPE_CHECKING:
     from plait_graph.cache import Cache
@@ -208,7 +208,8 @@ class Retry:
 
     Args:
         attempts: How many attempts there are in all.
-        on: The errors after which there is another attempt: a class, several, or a predicate.
+        on: The errors after which there is another attempt: a class, several, or a predicate. The default is all
+            but `BudgetExceeded`, since what is spent stays spent.
         wait: Seconds before the next attempt, or a strategy: any of tenacity's `wait_...`, or a function of an
             `AttemptState`.
         stop: A strategy that ends it earlier: any of tenacity's `stop_...`, or a function of an `AttemptState`.
@@ -271,6 +272,8 @@ class Retry:
         """Whether there may be another attempt after an error."""
         if not isinstance(error, Exception):
             return False
+        if isinstance(error, BudgetExceeded) and self.on is Exception:
+            return False  # what is spent stays spent
         on: Any = self.on
         return isinstance(error, on) if isinstance(on, type | tuple) else on(error)
 

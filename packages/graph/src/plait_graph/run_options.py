@@ -83,18 +83,20 @@ def make_driver(
         TypeError: There is no option of a name.
     """
     env = make_environment(plan, state, deps, state_type)
-    scheduler = Scheduler(plan, _EVALUATOR, env, watched, listener)
+    clock = options.get('clock')
+    evaluator = _EVALUATOR if clock is None else Evaluator(clock.now)
+    scheduler = Scheduler(plan, evaluator, env, watched, listener)
     unknown = options.keys() - _KNOWN
     if unknown:
         raise TypeError(f'A run has no options {sorted(unknown)}. The options are {", ".join(sorted(_KNOWN))}.')
     max_concurrency = options.get('max_concurrency')
     if max_concurrency is not None:
         scheduler.max_concurrency = _checked_limit(max_concurrency)
-    seconds = _seconds_for(options)
+    seconds, limit = _time_for(options)
     if seconds is not None:
-        scheduler.allow(seconds)
+        scheduler.allow(seconds, limit)
     driver = Driver(scheduler, listener, options.get('run_id'))
-    driver.clock = options.get('clock')
+    driver.clock = clock
     driver.budget = options.get('budget')
     threshold = _threshold(options.get('debug', False))
     if plan.uses_processes or threshold is not None:
@@ -129,21 +131,21 @@ def listener_of(options: RunOptions | IterOptions) -> Callable[[events.RunEvent]
     return tell
 
 
-def _seconds_for(options: RunOptions | IterOptions) -> float | None:
-    """How long a run may take, if its deadline or its budget says so."""
+def _time_for(options: RunOptions | IterOptions) -> tuple[float | None, str]:
+    """How long a run may take, and what says so: its deadline, its budget, or nothing."""
     deadline, budget = options.get('deadline'), options.get('budget')
-    times: list[float] = []
+    times: list[tuple[float, str]] = []
     if deadline is not None:
         try:
-            times.append(seconds_of(deadline, 'deadline'))
+            times.append((seconds_of(deadline, 'deadline'), 'deadline'))
         except GraphSetupError as error:
             raise GraphRuntimeError(error.message) from None
     if budget is not None:
         budget.start()
         budget.check()
         if budget.remaining.seconds is not None:
-            times.append(budget.remaining.seconds)
-    return min(times, default=None)
+            times.append((budget.remaining.seconds, f'budget {budget.path}'))
+    return min(times, default=(None, ''))
 
 
 def _threshold(debug: bool | float) -> float | None:

@@ -41,7 +41,7 @@ class Bodies:
             return
         try:
             value = await self.call(task, step, context)
-            if cache is not None and value is not CANCELLED:
+            if cache is not None and value is not CANCELLED and task.id in driver.scheduler.running:
                 keep = cache.keep(step.id, step.call, context, value)
                 kept = await driver.crew.run_body(task, driver.new_context(), keep)
                 value = CANCELLED if kept is CANCELLED else value

@@ -17,6 +17,10 @@ class Cancellable(Protocol):
 class Clock(Protocol):
     """What keeps a run's retries, time-outs and deadlines; the event loop does, if nothing else is said."""
 
+    def now(self) -> float:
+        """The time in seconds, from any zero."""
+        ...
+
     def call_later(self, seconds: float, callback: Callable[[], None], /) -> Cancellable:
         """Call a function on the event loop when a time is up."""
         ...

@@ -38,7 +38,14 @@ class _FailedAttempt:
 
 
 class Evaluator:
-    """The one way from the scheduler to transforms, predicates, reducers, factories and iterators."""
+    """The one way from the scheduler to transforms, predicates, reducers, factories and iterators.
+
+    Args:
+        now: The time that strategies for retries count with, in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic):
+        self.now = now
 
     def apply(self, function: Callable[[StepContext[Any, Any, Any]], Any], env: Environment, value: Any) -> Any:
         """Call a transform, or a function that maps a subgraph's state, dependencies or inputs."""
@@ -64,10 +71,6 @@ class Evaluator:
         state = RetryState(attempt.number, error, elapsed)
         state.upcoming_sleep = float(retry.wait(state) if callable(retry.wait) else retry.wait)
         return None if retry.stop is not None and retry.stop(state) else state.upcoming_sleep
-
-    def now(self) -> float:
-        """The time that strategies count with, in seconds."""
-        return time.monotonic()
 
     def environment(self, state: Any, deps: Any, state_type: Any) -> Environment:
         """What steps see of a state whose changes are isolated; the type declares how they are merged."""

@@ -74,6 +74,8 @@ class Ledger:
     """How many step bodies may run at once."""
     cancelled: set[int] | frozenset[int] = frozenset()
     """Tasks that were cancelled before they started."""
+    limit: str = ''
+    """What says how long the whole run may take."""
     attempts: Mapping[int, Attempt] = NONE
     """What is known of tasks whose steps have policies, by the task's id."""
     ending: Mapping[int, Task] = NONE

@@ -278,8 +278,9 @@ class Scheduler(Settling):
         if self.attempts:
             attempts.note_sign_of_life(self, task)
 
-    def allow(self, seconds: float) -> None:
-        """Give the whole run so much time, counted from now."""
+    def allow(self, seconds: float, limit: str = 'deadline') -> None:
+        """Give the whole run so much time, counted from now; its deadline or its budget says so."""
+        self.limit = limit
         self.start_timer('run', seconds)
 
     def expired(self, timer: Timer) -> None:
@@ -300,7 +301,7 @@ class Scheduler(Settling):
     def _run_out_of_time(self, seconds: float) -> None:
         at_work = ', '.join(sorted({repr(task.node.id) for task in self.running.values()}))
         error = RunTimeout(
-            f'The run took longer than its deadline of {seconds:g} s. '
+            f'The run took longer than the {seconds:.3g} s that its {self.limit} allows. '
             f'{f"At work were {at_work}" if at_work else "Nothing was at work"}. Give it more time, or less to do.'
         )
         self.errors.append(error)
