@@ -22,22 +22,19 @@ def admit(machine: Machine, task: Task, policy: StepPolicy) -> bool:
     attempt = machine.attempt(task)
     if policy.cache is not None and not attempt.is_looked_up:
         return True  # asking the cache takes no place and no permit
-    places = machine.places_at(task.node)
-    if places is not None and places.is_full:
-        places.waiting.append(task)
+    if not machine.take_place(task, attempt):
         return False
-    if policy.limit is not None and not attempt.has_permit:
-        machine.queue(policy.limit_name).waiting.append(task)
-        ask(machine, policy.limit_name)
-        return False
-    if places is not None:
-        places.taken += 1
+    if policy.limit is not None:
+        if not attempt.has_permit:
+            machine.queue(policy.limit_name).waiting.append(task)
+            ask(machine, policy.limit_name)
+            return False
+        _ask_for_next(machine, policy.limit_name)
     _begin(machine, task, attempt, policy)
     return True
 
 
 def _begin(machine: Machine, task: Task, attempt: Attempt, policy: StepPolicy) -> None:
-    attempt.is_started = True
     if attempt.began is None and policy.retry is not None and policy.retry.asks_for_time:
         attempt.began = machine.evaluator.now()
     if policy.timeout is not None:
@@ -48,13 +45,11 @@ def _begin(machine: Machine, task: Task, attempt: Attempt, policy: StepPolicy) -
 
 def drop_unstarted(machine: Machine, task: Task) -> None:
     """Give up what a task held that was cancelled when it was about to start."""
-    attempt = machine.attempts.get(task.id)
-    if attempt is not None and attempt.has_permit:
+    attempt, policy = machine.attempts.get(task.id), task.node.policy
+    if attempt is not None and policy is not None and attempt.has_permit:
         machine.commands.append(ReturnPermit(task))
+        _ask_for_next(machine, policy.limit_name)
     machine.forget_attempts(task)
-    places = machine.places_at(task.node)
-    if places is not None:
-        machine.let_next_in(places)
 
 
 # Permits
@@ -63,12 +58,27 @@ def drop_unstarted(machine: Machine, task: Task) -> None:
 def ask(machine: Machine, name: str) -> None:
     """Ask for a permit for the oldest task that waits for a limit, unless that has been done."""
     queue = machine.queue(name)
-    while queue.waiting and queue.asked_for is None:
+    while queue.waiting and queue.asked_for is None and machine.outcome is None:
         task = queue.waiting[0]
         if machine.was_cancelled(task):
             queue.waiting.popleft()
+            machine.forget_attempts(task)
             continue
         _ask_for(machine, queue, task, name)
+
+
+def ask_again(machine: Machine) -> bool:
+    """Ask for the permits that the run was too full to use; tells whether there were any."""
+    given_back = [name for name, queue in machine.queues.items() if queue.waiting and queue.asked_for is None]
+    for name in given_back:
+        ask(machine, name)
+    return bool(given_back)
+
+
+def _ask_for_next(machine: Machine, name: str) -> None:
+    """Let the next one ask, as a task that had a permit has begun or is not to begin: so all begin in their order."""
+    machine.queue(name).asked_for = None
+    ask(machine, name)
 
 
 def _ask_for(machine: Machine, queue: Queue, task: Task, name: str) -> None:
@@ -85,33 +95,32 @@ def _ask_for(machine: Machine, queue: Queue, task: Task, name: str) -> None:
 
 
 def use_permit(machine: Machine, name: str) -> Task | None:
-    """A limit lets the task go on that was asked for; nothing if that was cancelled or has no place now."""
+    """A limit lets the task go on that was asked for; nothing if that was cancelled or the run is full now."""
     queue = machine.queue(name)
-    task, queue.asked_for = queue.asked_for, None
+    task = queue.asked_for
     if machine.outcome is not None:
         return None
     if task is None or not queue.waiting or queue.waiting[0] is not task or task.id in machine.cancelled:
-        ask(machine, name)
+        _ask_for_next(machine, name)
         return None
+    if machine.is_full:
+        queue.asked_for = None
+        return None  # it is asked for again when the run has room; meanwhile others may have the permit
     queue.waiting.popleft()
     machine.ready.appendleft(task)
-    places = machine.places_at(task.node)
-    if machine.is_full or (places is not None and places.is_full):
-        return None  # it asks again when its turn comes; meanwhile others may have the permit
     machine.attempt(task).has_permit = True
-    ask(machine, name)
     return task
 
 
 def fail_waiting(machine: Machine, name: str, error: BaseException) -> None:
     """A permit cannot be had: the task that it was asked for fails."""
     queue = machine.queue(name)
-    task, queue.asked_for = queue.asked_for, None
-    if task is not None and queue.waiting and queue.waiting[0] is task:
+    task = queue.asked_for
+    if task is not None and queue.waiting and queue.waiting[0] is task and task.id not in machine.cancelled:
         queue.waiting.popleft()
         machine.leave_members(task.region, task)
         machine.failed(task, error)
-    ask(machine, name)
+    _ask_for_next(machine, name)
 
 
 # Time

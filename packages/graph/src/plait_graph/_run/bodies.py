@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -63,17 +62,17 @@ class Bodies:
             case 'process':
                 return await driver.crew.run_body(task, driver.new_context(), self._elsewhere(task, step))
             case 'sync':
-                own = driver.new_context()
-                if not step.abandon:
-                    return await self._in_thread(task, step, context, own)
-                return await driver.crew.run_body(task, driver.new_context(), self._in_thread(task, step, context, own))
+                return await self._in_thread(task, step, context)
 
-    async def _in_thread(self, task: Task, step: AnyStep, context: AnyContext, own: Context) -> Any:
+    async def _in_thread(self, task: Task, step: AnyStep, context: AnyContext) -> Any:
         """Call a plain function in a worker thread, and await on the loop what it gives if that can be awaited."""
-        (value,) = await self._driver.crew.call_plain(task, lambda: own.run(call_plain, step, context), step.abandon)
-        if inspect.isawaitable(value):
-            value = await self._driver.crew.run_body(task, own, as_coroutine(value))
-        return value
+        crew, own = self._driver.crew, self._driver.new_context()
+        call: Any = crew.call_plain(task, lambda: own.run(call_plain, step, context), step.abandon)
+        result = await (crew.run_body(task, self._driver.new_context(), call) if step.abandon else call)
+        if result is CANCELLED:
+            return CANCELLED
+        (value,) = result
+        return await crew.run_body(task, own, as_coroutine(value)) if inspect.isawaitable(value) else value
 
     async def _elsewhere(self, task: Task, step: AnyStep) -> Any:
         """Let an executor run a body, and take over what the body did to its state."""

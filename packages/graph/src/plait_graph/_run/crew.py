@@ -86,6 +86,8 @@ class AsyncioCrew(_InThreads):
         self._tasks: set[asyncio.Task[None]] = set()
         self._bodies: dict[object, asyncio.Task[Any]] = {}
         self._asked: set[object] = set()
+        self._beginning: object = None
+        """The body that has not waited for anything yet; nothing if that was asked to stop."""
         self._waiter: asyncio.Future[None] | None = None
         self._notified = False
 
@@ -95,6 +97,7 @@ class AsyncioCrew(_InThreads):
         task.add_done_callback(self._tasks.discard)
 
     async def run_body(self, key: object, context: Context, body: Coroutine[Any, Any, Any]) -> Any:
+        self._beginning = key
         try:
             waiting_for = context.run(body.send, None)
         except StopIteration as stop:
@@ -103,6 +106,8 @@ class AsyncioCrew(_InThreads):
         if task is None:
             raise RuntimeError('a body runs outside of any task')
         self._bodies[key] = task
+        if self._beginning is not key:
+            self.cancel(key)
         try:
             return await resume(context, body, waiting_for)
         except asyncio.CancelledError:
@@ -120,6 +125,8 @@ class AsyncioCrew(_InThreads):
         if task is not None and key not in self._asked:
             self._asked.add(key)
             task.cancel()
+        elif key is self._beginning:
+            self._beginning = None
 
     def is_outer(self, error: BaseException) -> bool:
         return False  # nobody else cancels our tasks; a body that ends so has failed

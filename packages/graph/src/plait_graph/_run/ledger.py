@@ -26,7 +26,7 @@ class Queue:
     def __init__(self) -> None:
         self.waiting: deque[Task] = deque()
         self.asked_for: Task | None = None
-        """The task that a permit was asked for."""
+        """The task that a permit was asked for, until it has begun."""
 
 
 class Places:
@@ -190,12 +190,11 @@ class Ledger:
             self.stop_timer(timer)
         attempt.timers.clear()
         attempt.has_permit = False
-        if attempt.is_started:
-            attempt.is_started = False
-            places = self.places_at(task.node)
-            if places is not None:
-                places.taken -= 1
-                self.let_next_in(places)
+        places = self.places_at(task.node)
+        if places is not None and attempt.has_place:
+            attempt.has_place = False
+            places.taken -= 1
+            self.let_next_in(places)
 
     def forget_attempts(self, task: Task) -> None:
         """Note that a task is done."""
@@ -215,13 +214,28 @@ class Ledger:
             self.places = {}
         return self.places.setdefault(node.index, Places(node.policy.max_concurrency))
 
+    def take_place(self, task: Task, attempt: Attempt) -> bool:
+        """Give a task a place at its step, if it needs one; tells whether it has to wait no longer."""
+        places = self.places_at(task.node)
+        if places is None or attempt.has_place:
+            return True
+        if places.is_full:
+            places.waiting.append(task)
+            return False
+        places.taken += 1
+        attempt.has_place = True
+        return True
+
     def let_next_in(self, places: Places) -> None:
-        """Let the oldest task that waits for a place at its step try again, before all others."""
+        """Give the free place at a step to the oldest task that waits for it, before all that are ready."""
         while places.waiting and not places.is_full:
             task = places.waiting.popleft()
-            if not self.was_cancelled(task):
-                self.ready.appendleft(task)
-                return
+            if self.was_cancelled(task):
+                self.forget_attempts(task)
+                continue
+            places.taken += 1
+            self.attempt(task).has_place = True
+            self.ready.appendleft(task)
 
     def queue(self, name: str) -> Queue:
         """The queue of a limit."""

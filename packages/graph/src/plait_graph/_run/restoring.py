@@ -108,8 +108,8 @@ class _Restoring:
         attempt.is_looked_up = data['is_looked_up']
         attempt.is_cached = data['is_cached']
         attempt.overdue = data['overdue']
-        if data['is_started']:
-            attempt.is_started = True
+        if data['has_place']:
+            attempt.has_place = True
             places = self._scheduler.places_at(self._tasks[task_id].node)
             if places is not None:
                 places.taken += 1

@@ -56,6 +56,8 @@ class Scheduler(Settling):
     def take(self) -> Task | None:
         """A worker is free: the oldest task that is ready, or nothing if there is none or no more may run at once."""
         ready = self.ready
+        if self.max_concurrency is not None and self.queues and not self.is_full and attempts.ask_again(self):
+            return None  # it may be granted at once
         while ready and not (self.max_concurrency is not None and self.is_full):
             head = ready[0]
             task = self._take_from(head) if isinstance(head, Batch) else self._take_first(head)
@@ -367,12 +369,15 @@ class Scheduler(Settling):
 
     def count_ready(self) -> int:
         """How many tasks wait for nothing but their turn."""
-        return sum(len(each.items) - each.next if isinstance(each, Batch) else 1 for each in self.ready)
+        return sum(
+            len(each.items) - each.next if isinstance(each, Batch) else each.id not in self.cancelled
+            for each in self.ready
+        )
 
     def count_waiting(self) -> int:
         """How many tasks wait for a limit, for a place at their step, or for the time of their next attempt."""
         sleeping = sum(timer.kind == 'retry' for timer in self.timers.values())
-        return sleeping + len(self.tasks_waiting())
+        return sleeping + sum(task.id not in self.cancelled for task in self.tasks_waiting())
 
     def tasks_waiting(self) -> list[Task]:
         """The tasks that wait for a limit, or for a place at their step."""

@@ -164,7 +164,7 @@ def _attempt(attempt: Attempt) -> Data:
         'number': attempt.number,
         'cause': attempt.cause,
         'began': attempt.began,
-        'is_started': attempt.is_started,
+        'has_place': attempt.has_place,
         'is_looked_up': attempt.is_looked_up,
         'is_cached': attempt.is_cached,
         'overdue': attempt.overdue,

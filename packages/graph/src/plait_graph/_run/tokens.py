@@ -81,7 +81,7 @@ class Departure(Task):
 class Attempt:
     """What is known of a task whose step has a policy, or which was caused by a failure."""
 
-    __slots__ = 'began', 'cause', 'has_permit', 'is_cached', 'is_looked_up', 'is_started', 'number', 'overdue', 'timers'
+    __slots__ = 'began', 'cause', 'has_permit', 'has_place', 'is_cached', 'is_looked_up', 'number', 'overdue', 'timers'
 
     def __init__(self, cause: BaseException | None = None):
         self.number = 1
@@ -89,8 +89,8 @@ class Attempt:
         """Why there is this attempt: the failure of the one before, or of the step that this one stands in for."""
         self.began: float | None = None
         """When the first attempt began, as whoever evaluates strategies counts time."""
-        self.is_started = False
-        """Whether a body runs, or has been asked to stop and has not ended."""
+        self.has_place = False
+        """Whether a place at its step is its own, if the step has only so many."""
         self.is_looked_up = False
         """Whether the cache has been asked."""
         self.is_cached = False
