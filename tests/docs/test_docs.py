@@ -20,7 +20,7 @@ import pytest
 from pytest_examples import CodeExample, EvalExample, find_examples
 
 import plait_graph
-from plait_graph import Graph
+from plait_graph import Graph, limits
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / 'packages' / 'graph' / 'src' / 'plait_graph'
@@ -30,6 +30,12 @@ LINE_LENGTH = 100
 
 SCRIPT = {'__spec__': None}
 """What a module has that is run as a script; so processes that a block starts find what it defines."""
+
+
+@pytest.fixture(autouse=True)
+def own_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each page have the names of limits for itself, as a program of its own has."""
+    monkeypatch.setattr(limits, '_lines', {})
 
 
 @pytest.fixture(autouse=True)

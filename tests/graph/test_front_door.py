@@ -65,6 +65,7 @@ MODULES = {
     'id_types': 'NodeID NodeRunID TaskID JoinID ForkID ForkStack ForkStackItem',
     'parent_forks': 'ParentFork ParentForkFinder',
     'util': 'TypeExpression TypeOrTypeExpression unpack_type_expression get_callable_name Some Maybe',
+    'state': 'Merge',
     'policies': 'JoinPolicy Share Retry LoopGuard StepPolicy StepOptions AttemptState',
     'cache': 'Cache CacheStore MemoryCache',
     'limits': 'Limit WeighedLimit LimitStatistics',

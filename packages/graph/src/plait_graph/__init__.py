@@ -48,13 +48,13 @@ from plait_graph.step import NodeStep, Step, StepContext, StepNode
 from plait_graph.util import TypeExpression
 
 if TYPE_CHECKING:
-    from plait_graph._state.merging import Merge
     from plait_graph.budget import Budget
     from plait_graph.cache import Cache, MemoryCache
     from plait_graph.executors import InProcessExecutor
     from plait_graph.explain import EventLog
     from plait_graph.limits import Limit
     from plait_graph.process_executor import ProcessExecutor
+    from plait_graph.state import Merge
 
 __all__ = (
     'BaseNode',
@@ -135,7 +135,7 @@ _ROOMS = {
     'InProcessExecutor': 'executors',
     'Limit': 'limits',
     'MemoryCache': 'cache',
-    'Merge': '_state.merging',
+    'Merge': 'state',
     'ProcessExecutor': 'process_executor',
 }
 """Names whose rooms are imported when they are first asked for, so that programs without them start sooner."""

@@ -104,16 +104,21 @@ class Cache:
         if self.ttl is not None:
             seconds_of(self.ttl, 'Cache: ttl')
 
-    async def find(self, step_id: str, call: Any, context: Any) -> Some[Any] | None:
-        """What is kept for a step's call, if anything is."""
-        return await self.store.get(self._key_of(step_id, call, context))
+    async def find(self, key: str) -> Some[Any] | None:
+        """What is kept under a key, if anything is."""
+        return await self.store.get(key)
 
-    async def keep(self, step_id: str, call: Any, context: Any, value: Any) -> None:
+    async def keep(self, key: str, value: Any) -> None:
         """Keep the value of a step's call."""
         ttl = None if self.ttl is None else seconds_of(self.ttl, 'ttl')
-        await self.store.set(self._key_of(step_id, call, context), value, ttl)
+        await self.store.set(key, value, ttl)
 
-    def _key_of(self, step_id: str, call: Any, context: Any) -> str:
+    def key_of(self, step_id: str, call: Any, context: Any) -> str:
+        """The key of a step's call.
+
+        Raises:
+            GraphRuntimeError: What it is made of cannot be written as JSON.
+        """
         import hashlib
 
         from pydantic_core import PydanticSerializationError, to_json

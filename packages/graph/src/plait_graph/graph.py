@@ -82,7 +82,8 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         """Run the graph and give its output.
 
         Args:
-            state: The state, one object that all steps share and may change.
+            state: The state, which steps may change: one object that all of them share, or, if the graph isolates it,
+                the object into which their changes are committed.
             deps: Whatever steps need and do not change; handed on as it is.
             inputs: The value that the start node passes on.
             options: `span`, `infer_name`, `on_event`, `max_concurrency`, `errors`, `run_id`, `deadline`, `budget`,

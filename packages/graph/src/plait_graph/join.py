@@ -61,7 +61,7 @@ class ReducerContext(Generic[StateOut, DepsOut]):
 
     @property
     def state(self) -> StateOut:
-        """The state of the run, which a reducer may change."""
+        """The state of the run, which a reducer may change; isolated state takes it over when the reducer returns."""
         return self._state
 
     @property

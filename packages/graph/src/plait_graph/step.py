@@ -65,7 +65,7 @@ class StepContext(Generic[StateOut, DepsOut, InputOut]):
 
     @property
     def state(self) -> StateOut:
-        """The state of the run: one object that all steps share."""
+        """The state of the run: one object that all steps share, or, if the graph isolates it, the step's own copy."""
         return self._state
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -11,14 +12,17 @@ import anyio
 from plait_graph._calls import call_plain
 from plait_graph._run.crew import CANCELLED
 from plait_graph._run.isolation import as_coroutine
+from plait_graph._run.ledger import HeldView
+from plait_graph._run.machine import writer_of
 from plait_graph._run.tokens import Task
 from plait_graph.exceptions import GraphRuntimeError
 from plait_graph.executors import Envelope, Executor, Outcome, TaskInfo
 from plait_graph.policies import StepPolicy
-from plait_graph.step import AnyStep, StepContext
+from plait_graph.step import AnyStep, StepContext, make_context
 
 if TYPE_CHECKING:
     from plait_graph._run.driver import Driver
+    from plait_graph.cache import Cache
 
 AnyContext = StepContext[Any, Any, Any]
 
@@ -33,16 +37,17 @@ class Bodies:
         """Run the body of a step with a policy, or ask its cache first, and report what came of it."""
         driver, cache = self._driver, policy.cache
         if cache is not None and driver.scheduler.is_looking_up(task):
-            look = cache.find(step.id, step.call, context)
+            look = self._look_up(cache, task)
             found = await driver.crew.run_body(task, driver.new_context(), look)
             if found is not CANCELLED:
                 driver.scheduler.looked_up(task, found)
             return
         try:
+            # Before the body, which may change what the key is made of.
+            key = '' if cache is None else driver.new_context().run(self._key_of, cache, task)
             value = await self.call(task, step, context)
             if cache is not None and value is not CANCELLED and task.id in driver.scheduler.running:
-                keep = cache.keep(step.id, step.call, context, value)
-                kept = await driver.crew.run_body(task, driver.new_context(), keep)
+                kept = await driver.crew.run_body(task, driver.new_context(), cache.keep(key, value))
                 value = CANCELLED if kept is CANCELLED else value
         finally:
             driver.give_back_permit(task)
@@ -51,18 +56,32 @@ class Bodies:
         else:
             driver.scheduler.finish(task, value)
 
+    async def _look_up(self, cache: Cache, task: Task) -> Any:
+        return await cache.find(self._key_of(cache, task))
+
+    def _key_of(self, cache: Cache, task: Task) -> str:
+        """The key of a step's call, which is made of what is committed and changes nothing."""
+        step, env = task.node.node, task.region.env
+        context = make_context(env.readable, env.deps, task.inputs, task, self._driver)
+        return cache.key_of(step.id, step.call, context)
+
     async def call(self, task: Task, step: AnyStep, context: AnyContext) -> Any:
         """Run a body; gives its value, or `CANCELLED` if it ended because it was asked to."""
         driver = self._driver
         match step.kind:
             case 'stream':
-                return step.call(context)
+                return self._stream(task, step.call(context))
             case 'async':
                 return await driver.crew.run_body(task, driver.new_context(), driver.body_of(task, step, context))
             case 'process':
                 return await driver.crew.run_body(task, driver.new_context(), self._elsewhere(task, step))
             case 'sync':
                 return await self._in_thread(task, step, context)
+
+    def _stream(self, task: Task, items: AsyncIterable[Any]) -> AsyncIterable[Any]:
+        """The items of a stream. It works on while they flow, and so its copy of the state is not yet committed."""
+        held = self._driver.scheduler.hand_over_view(task)
+        return items if held is None else _committed_at_the_end(items, held, writer_of(task))
 
     async def _in_thread(self, task: Task, step: AnyStep, context: AnyContext) -> Any:
         """Call a plain function in a worker thread, and await on the loop what it gives if that can be awaited."""
@@ -114,6 +133,20 @@ class Bodies:
             await _stop(executor, envelope.key, done)
             raise
         return final[0]
+
+
+async def _committed_at_the_end(items: AsyncIterable[Any], held: HeldView, writer: str) -> AsyncGenerator[Any]:
+    """The items of a stream; behind the last one what it did to the state is committed, and otherwise dropped."""
+    iterator = aiter(items)
+    try:
+        async for item in iterator:
+            yield item
+        held.commit(writer)
+    finally:
+        held.drop()
+        close = getattr(iterator, 'aclose', None)
+        if close is not None:
+            await close()
 
 
 async def _stop(executor: Executor, key: str, done: anyio.Event) -> None:

@@ -66,6 +66,10 @@ class HeldView:
         else:
             self.keeper.commit_changes(self.view, self.changes, writer)
 
+    def drop(self) -> None:
+        """Forget the changes; nothing happens if they were committed."""
+        self.keeper.drop(self.view)
+
 
 class Ledger:
     """The tasks of one run by what they do, their attempts, and the timers that are set."""
@@ -129,9 +133,9 @@ class Ledger:
 
     def drop_view(self, task: Task) -> None:
         """Forget what a body did to its copy of the state."""
-        held = self.views.pop(task.id, None) if isinstance(self.views, dict) else None
+        held = self.hand_over_view(task)
         if held is not None:
-            held.keeper.drop(held.view)
+            held.drop()
 
     def commit_view(self, task: Task, writer: str) -> None:
         """Put what a body did to its copy into the state.
@@ -139,9 +143,13 @@ class Ledger:
         Raises:
             StateConflict: Another one changed the same field meanwhile.
         """
-        held = self.views.pop(task.id, None) if isinstance(self.views, dict) else None
+        held = self.hand_over_view(task)
         if held is not None:
             held.commit(writer)
+
+    def hand_over_view(self, task: Task) -> HeldView | None:
+        """Let go of a body's copy of the state; who is given it has to commit or drop it."""
+        return self.views.pop(task.id, None) if isinstance(self.views, dict) else None
 
     # Timers and attempts
 

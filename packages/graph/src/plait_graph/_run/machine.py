@@ -374,3 +374,8 @@ def place_of(task: Task) -> str:
             items.append(f'item {index} of map {region.node.id!r}')
         region, index = region.parent, region.index
     return ', '.join((task.task_id, *items))
+
+
+def writer_of(task: Task) -> str:
+    """Who changed the state, as messages say it."""
+    return f'{task.node.id} ({place_of(task)})'

@@ -141,7 +141,7 @@ class _Restoring:
             region = scheduler.root
         else:
             parent = self._regions[data['parent']]
-            env = parent.env if data['env'] is None else self._environment(data)
+            env = self._environment(data, parent.env)
             region = Region(data['id'], self._node(data['node']), parent, data['index'], data['visit'], env)
             if self._plan.tracks_members:
                 region.members, region.children = {}, {}
@@ -155,12 +155,15 @@ class _Restoring:
         if data['source'] is not None:
             self._source(region, data['source'])
 
-    def _environment(self, data: Data) -> Environment:
-        """What the steps of a subgraph see that has a state of its own."""
-        state, deps = data['env']
+    def _environment(self, data: Data, around: Environment) -> Environment:
+        """What the steps of a subgraph see, which may have state and dependencies of its own."""
+        own = data['env']
+        deps = own.get('deps', around.deps)
+        if 'state' not in own:
+            return Environment(around.state, deps, around.isolated) if own else around
         if not self._plan.isolates_state:
-            return Environment(state, deps)
-        return self._scheduler.evaluator.environment(state, deps, self._node(data['node']).node.graph.state_type)
+            return Environment(own['state'], deps)
+        return self._scheduler.evaluator.environment(own['state'], deps, self._node(data['node']).node.graph.state_type)
 
     def _source(self, region: Region, data: Data) -> None:
         """A map's source, at the item where it was."""

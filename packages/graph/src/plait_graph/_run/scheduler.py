@@ -13,7 +13,7 @@ from typing import Any
 from plait_graph import events
 from plait_graph._compile.plan import Kind, PlanNode
 from plait_graph._run import attempts, joins, routing, sources
-from plait_graph._run.machine import Ended, Failed, Shown, place_of
+from plait_graph._run.machine import Ended, Failed, Shown, writer_of
 from plait_graph._run.settling import Settling
 from plait_graph._run.tokens import Batch, Region, Task, Timer
 from plait_graph.exceptions import RunTimeout
@@ -113,7 +113,7 @@ class Scheduler(Settling):
     def _commit(self, task: Task) -> bool:
         """Take over what a step did to its copy of the state; if that cannot be, the attempt has failed."""
         try:
-            self.commit_view(task, f'{task.node.id} ({place_of(task)})')
+            self.commit_view(task, writer_of(task))
         except Exception as error:  # noqa: BLE001 # a conflict, or what the user's own merging raised
             self._fail_attempt(task, error)
             return False

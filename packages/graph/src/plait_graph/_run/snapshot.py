@@ -18,6 +18,7 @@ from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import (
     Attempt,
     Batch,
+    Environment,
     OpenJoin,
     Region,
     Source,
@@ -26,7 +27,7 @@ from plait_graph._run.tokens import (
 )
 from plait_graph.exceptions import GraphRuntimeError
 
-VERSION = 2
+VERSION = 3
 
 Data = dict[str, Any]
 
@@ -95,14 +96,13 @@ def live_regions(scheduler: Scheduler) -> list[Region]:
 
 def _region(scheduler: Scheduler, region: Region) -> Data:
     parent = region.parent
-    has_own = parent is not None and region.env is not parent.env
     return {
         'id': region.id,
         'node': region.node.id,
         'parent': None if parent is None else parent.id,
         'index': region.index,
         'visit': region.visit,
-        'env': [region.env.state, region.env.deps] if has_own else None,
+        'env': None if parent is None else _own(region.env, parent.env),
         'closed': region.closed,
         'total': region.total,
         'passes': {scheduler.nodes[step].id: dict(passes) for step, passes in (region.passes or {}).items()},
@@ -110,6 +110,12 @@ def _region(scheduler: Scheduler, region: Region) -> Data:
         'source': None if region.source is None else _source(region.source),
         'open': [_join(join) for join in (region.open or {}).values()],
     }
+
+
+def _own(env: Environment, around: Environment) -> Data:
+    """What a subgraph has for itself; the rest is that of the run around it, and not copied."""
+    parts = ('state', env.state, around.state), ('deps', env.deps, around.deps)
+    return {name: value for name, value, shared in parts if value is not shared}
 
 
 def _source(source: Source) -> Data:
