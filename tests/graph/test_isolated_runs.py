@@ -31,6 +31,7 @@ from plait_graph import (
     End,
     ErrorMarker,
     GraphBuilder,
+    GraphBuildingError,
     GraphRunContext,
     GraphRuntimeError,
     GraphSetupError,
@@ -887,6 +888,33 @@ async def test_a_graph_that_is_used_as_a_step_follows_the_one_that_is_run():
         await inside(over_items(increase, isolated=False)).run(state=Board(), deps=Gates(), inputs=[1, 2])
 
 
+async def test_a_subgraph_with_a_state_of_its_own_is_isolated_though_the_graph_around_it_is_not():
+    """The inner graph's own wish counts where it shares nothing with the outer one."""
+    inner_state = Board()
+    graph = inside(over_items(increase), isolated=False, state=lambda ctx: inner_state)
+
+    with pytest.raises(StateConflict):
+        await graph.run(state=Board(), deps=Gates(), inputs=[1, 2])
+
+
+def test_an_isolated_subgraph_does_not_share_a_state_that_is_not():
+    """A graph whose steps race on the state cannot take in one that was promised that nobody does."""
+    with pytest.raises(GraphBuildingError, match=r"Subgraph 'sub' was built with isolated_state=True.*as_step\(state="):
+        inside(row(report), isolated=False)
+
+
+def test_conflicts_that_are_certain_in_a_subgraph_are_findings_of_the_graph_around_it():
+    """A graph that was not isolated when it was built is searched when one that is takes it in."""
+
+    async def work(ctx):
+        ctx.state.count += 1
+
+    (finding,) = inside(over_items(work, isolated=False)).findings
+
+    assert (finding.code, finding.nodes) == ('state-conflict', ('sub/map', 'sub/work'))
+    assert finding.message.startswith("In subgraph 'sub': Step 'work' writes field 'count'")
+
+
 async def test_a_step_of_a_subgraph_conflicts_with_one_outside():
     """The message has the path of the inner step."""
     g = builder()
@@ -1331,6 +1359,32 @@ def test_a_race_on_isolated_state_is_a_conflict():
         any_order(over_items(races), state=Board(), inputs=[1, 2])
 
     assert isinstance(caught.value.result.error, StateConflict)
+
+
+def test_a_body_begins_with_the_state_when_its_turn_comes():
+    """Bodies that wait for nothing overlap in no order, so they do not conflict in any."""
+
+    async def add(ctx):
+        ctx.state.count += ctx.inputs
+
+    graph = over_items(add)
+    report = any_order(graph, inputs=[1, 2, 3], make_state=Board)
+
+    assert report.plain.state.count == 6
+
+
+def test_orders_of_steps_in_processes_are_tried_in_place(bodies):
+    """No process is started, and the state is sent and taken back as for one."""
+    graph = over_items(bodies.count, state_type=bodies.Tally, worker='process')
+    totals = []
+
+    def check(result):
+        assert set(result.output) == {os.getpid()}
+        totals.append(result.state.total)
+
+    any_order(graph, inputs=[1, 2], make_state=bodies.Tally, check=check)
+
+    assert set(totals) == {3}
 
 
 def test_a_race_that_is_retried_is_none():

@@ -533,7 +533,7 @@ async def test_a_run_that_waits_for_a_limit_has_its_deadline():
     ticket = limit.ask()
 
     async with clock.autojump():
-        with pytest.raises(RunTimeout, match=r'deadline of 9 s. Nothing was at work'):
+        with pytest.raises(RunTimeout, match=r'the 9 s that its deadline allows. Nothing was at work'):
             await over_items(never, limit='one').run(inputs=range(3), clock=clock, deadline=9)
 
     assert state(limit) == (1, 0)

@@ -6,6 +6,7 @@ next timer.
 
 import os
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -110,42 +111,20 @@ def _drive(graph, shape: Shape, rng: random.Random, ties: Ties, **options: bool)
     other.interpreter.begin(inputs)
     side.scheduler.begin(inputs)
     for _ in range(LONGEST):
-        tasks, tokens = side.at_work(), other.at_work()
+        side.look()
+        other.look()
         if other.interpreter.outcome is not None or side.scheduler.outcome is not None:
             side.check_end(other.interpreter)
             return True
-        same(list(tasks), list(tokens), 'steps at work')
-        same(list(side.ending()), list(other.ending()), 'steps whose time was up')
-        same(list(side.timers()), list(other.timers()), 'timers')
+        same(list(side.tasks), list(other.tasks), 'steps at work')
+        same(list(side.ending), list(other.ending), 'steps whose time was up')
+        same(list(side.timers), list(other.timers), 'timers')
         if is_wide(other.interpreter):
             return False
-        _let_something_happen(side, other, rng)
+        what, key = side.choose(rng)
+        side.let_happen(what, key, rng)
+        other.let_happen(what, key)
     return False
-
-
-def _let_something_happen(side: 'Side', other: 'OtherSide', rng: random.Random) -> None:
-    """Let a body give a value or raise, let one end that was asked to stop, or let time pass."""
-    tasks, ending, timers = side.at_work(), side.ending(), side.timers()
-    same(bool(tasks or ending or timers), True, 'whether something is to come')
-    bodies = [(key, True) for key in tasks] + [(key, False) for key in ending]
-    if timers and (not bodies or rng.random() < 0.3):
-        now = min(key[-1] for key, _ in timers)
-        chosen = rng.choice([key for key in timers if key[0][-1] == now])
-        side.now = other.now = now
-        awaited = other.timers()[chosen]
-        side.expire(timers[chosen])
-        other.interpreter.expired(awaited)
-        return
-    if side.stopped and rng.random() < 0.2:
-        side.end_useless(rng)
-    chosen, gives = rng.choice(bodies)
-    if gives:
-        side.complete(tasks[chosen])
-        complete(*other.at_work()[chosen])
-    else:
-        level, token = other.ending()[chosen]
-        side.end(ending[chosen], rng)
-        level.stopped(token)
 
 
 class Side:
@@ -158,18 +137,30 @@ class Side:
         self.scheduler = Scheduler(graph.plan, Evaluator(), Environment(None, None), watched=watched, listener=listener)
         self.now = 0.0
         self.due: dict[EngineTimer, float] = {}
+        self.ticks: list[str] = []
+        """The kinds of timers whose time has come."""
         self.stopped: list[Task] = []
         """What was asked to stop, and has not ended; of no use to the run unless its time was up."""
 
     def at_work(self) -> dict[Any, Task]:
-        """Start all that is ready, and do what else is to be done; what is at work then, in an order of its own."""
+        """What is at work once all that is ready has started."""
+        self.look()
+        return self.tasks
+
+    def look(self) -> None:
+        """Start all that is ready, do what else is to be done, and see what may happen then.
+
+        That is that a step at work ends, that a body ends whose time was up, or that the time of a timer comes.
+        """
         while self.scheduler.shown:
             self.scheduler.accept()
         self._carry_out()
         while self.scheduler.take() is not None:
             same(self.scheduler.outcome, None, 'the outcome when a step starts')
         self._carry_out()
-        return by_key((self._place(task), task) for task in self.scheduler.running.values())
+        self.tasks = by_key((self._place(task), task) for task in self.scheduler.running.values())
+        self.ending = by_key((self._place(task), task) for task in self.scheduler.ending.values())
+        self.timers = by_key((self._awaited(timer), timer) for timer in self.due)
 
     def _carry_out(self) -> None:
         for command in self.scheduler.commands:
@@ -185,18 +176,29 @@ class Side:
                     raise AssertionError(command)
         self.scheduler.commands.clear()
 
-    def ending(self) -> dict[Any, Task]:
-        """Steps whose bodies are to stop because their time was up."""
-        return by_key((self._place(task), task) for task in self.scheduler.ending.values())
+    def choose(self, rng: random.Random) -> tuple[str, Any]:
+        """What is to happen next: that a body gives a value or raises, that one ends whose time was up, or a tick."""
+        bodies = [('done', key) for key in self.tasks] + [('stopped', key) for key in self.ending]
+        same(bool(bodies or self.timers), True, 'whether something is to come')
+        if self.timers and (not bodies or rng.random() < 0.2):
+            now = min(key[-1] for key, _ in self.timers)
+            return 'tick', rng.choice([key for key in self.timers if key[0][-1] == now])
+        return rng.choice(bodies)
 
-    def timers(self) -> dict[Any, EngineTimer]:
-        """What is awaited from the clock."""
-        return by_key((self._awaited(timer), timer) for timer in self.due)
-
-    def expire(self, timer: EngineTimer) -> None:
-        """Tell the scheduler that a time is up."""
-        del self.due[timer]
-        self.scheduler.expired(timer)
+    def let_happen(self, what: str, key: Any, rng: random.Random) -> None:
+        """Tell the scheduler of an event, and now and then of a body that is of no use to it any more."""
+        if what == 'tick':
+            timer = self.timers[key]
+            self.now = self.due.pop(timer)
+            self.ticks.append(timer.kind)
+            self.scheduler.expired(timer)
+        elif what == 'stopped':
+            self._end(self.ending[key], rng)
+        else:
+            self.complete(self.tasks[key])
+        useless = [task for task in self.stopped if task.id not in self.scheduler.ending]
+        if useless and rng.random() < 0.2:
+            self._end(rng.choice(useless), rng)
 
     def _place(self, task: Task) -> Place:
         stack = name_stack(task.fork_stack, self.joins)
@@ -221,7 +223,7 @@ class Side:
         else:
             self.scheduler.finish(task, value)
 
-    def end(self, task: Task, rng: random.Random) -> None:
+    def _end(self, task: Task, rng: random.Random) -> None:
         """Let a body end that was asked to stop; what it gives or raises is of no use."""
         self.stopped.remove(task)
         chance = rng.random()
@@ -231,12 +233,6 @@ class Side:
             self.scheduler.finish(task, 'of no use')
         else:
             self.scheduler.fail(task, ValueError('of no use'))
-
-    def end_useless(self, rng: random.Random) -> None:
-        """Let a body end that was cancelled, if there is one."""
-        cancelled = [task for task in self.stopped if task.id not in self.scheduler.ending]
-        if cancelled:
-            self.end(rng.choice(cancelled), rng)
 
     @property
     def outcome(self) -> Outcome:
@@ -284,18 +280,24 @@ class OtherSide:
         self.now = 0.0
         self.due: dict[Timer, float] = {}
 
-    def at_work(self) -> dict[Any, tuple[Interpreter, Token]]:
-        """The steps at work."""
-        return by_key((place(*pair), pair) for pair in self.interpreter.running())
-
-    def ending(self) -> dict[Any, tuple[Interpreter, Token]]:
-        """Steps whose bodies are to stop because their time was up."""
-        return by_key((place(*pair), pair) for pair in self.interpreter.ending())
-
-    def timers(self) -> dict[Any, Timer]:
-        """What is awaited from the clock."""
+    def look(self) -> None:
+        """See what may happen."""
+        self.tasks = by_key((place(*pair), pair) for pair in self.interpreter.running())
+        self.ending = by_key((place(*pair), pair) for pair in self.interpreter.ending())
         self.due = {timer: self.due.get(timer, self.now + timer.seconds) for timer in self.interpreter.timers()}
-        return by_key((self._awaited(timer), timer) for timer in self.due)
+        self.timers = by_key((self._awaited(timer), timer) for timer in self.due)
+
+    def let_happen(self, what: str, key: Any) -> None:
+        """Tell the interpreter of an event."""
+        if what == 'tick':
+            timer = self.timers[key]
+            self.now = self.due[timer]
+            self.interpreter.expired(timer)
+        elif what == 'stopped':
+            level, token = self.ending[key]
+            level.stopped(token)
+        else:
+            complete(*self.tasks[key])
 
     def _awaited(self, timer: Timer) -> Awaited:
         level = timer.level
@@ -348,9 +350,10 @@ def first_words(error: BaseException) -> str:
 def by_key(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     """Objects by what is known of them, in an order of their own; those of which the same is known are numbered."""
     found: dict[Any, Any] = {}
+    numbers = Counter[Any]()
     for key, each in pairs:
-        number = sum(key == other for other, _ in found)
-        found[key, number] = each
+        found[key, numbers[key]] = each
+        numbers[key] += 1
     return {key: found[key] for key in sorted(found)}
 
 

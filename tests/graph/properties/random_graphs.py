@@ -218,6 +218,8 @@ class Wish:
     """Whether maps may read generators, which cannot be copied."""
     policies: bool = False
     """Whether steps and joins are to have policies."""
+    timed: bool = False
+    """Whether a settled graph may nevertheless have time-outs, deadlines and joins that raise failures."""
 
 
 def random_graph(rng: random.Random, **wishes: bool) -> Graph[Any, Any, Any, Any] | None:
@@ -294,14 +296,14 @@ class _Draft:
             policy['retry'] = Retry(rng.randint(2, 3), on=on, wait=rng.choice([0, 0, 1, 2]))
         if rng.random() < 0.25:
             policy['fallback'] = self._way_out(n) or self._spare(n)
+        if (self.wish.timed or not self.wish.settled) and rng.random() < 0.2:
+            policy['timeout'] = rng.randint(1, 5)
         if self.wish.settled:
             return policy
         if rng.random() < 0.15:
             policy['max_concurrency'] = rng.randint(1, 2)
-        if rng.random() < 0.2:
-            policy['timeout'] = rng.randint(1, 4)
-        if rng.random() < (0.4 if self.kinds[n] == 'head' else 0.15):
-            policy['loop_guard'] = LoopGuard(rng.randint(1, 2), then=rng.choice([None, self._way_out(n)]))
+        if rng.random() < (0.7 if self.kinds[n] == 'head' else 0.2):
+            policy['loop_guard'] = LoopGuard(rng.choice([1, 1, 2]), then=rng.choice([None, self._way_out(n)]))
         return policy
 
     def _way_out(self, n: int) -> Any:
@@ -324,12 +326,14 @@ class _Draft:
         failures = rng.choice(['raise', 'raise', 'collect', 'ignore'])
         if failures == 'collect' and fold.reducer in _NO_FAILURES:
             failures = 'ignore'
+        if self.wish.settled and self.wish.timed and rng.random() < 0.3:
+            return JoinPolicy(need='arrived', deadline=rng.randint(1, 6), failures=failures)
         if self.wish.settled:
-            return JoinPolicy(failures='ignore' if failures == 'raise' else failures)
-        need = rng.choices(['all', 1, 2, Share(0.5), Share(1), 'arrived'], [8, 4, 2, 3, 1, 2])[0]
+            return JoinPolicy(failures='ignore' if failures == 'raise' and not self.wish.timed else failures)
+        need = rng.choices(['all', 1, 2, Share(0.5), Share(1), 'arrived'], [10, 5, 1, 3, 1, 3])[0]
         if isinstance(fold.reducer, ReduceFirstValue) and need not in ('all', 1):
             need = 'all'
-        deadline = rng.randint(1, 6) if need == 'arrived' or rng.random() < 0.2 else None
+        deadline = rng.randint(1, 6) if need == 'arrived' or rng.random() < 0.12 else None
         rest = 'cancel' if need == 'all' and deadline is None else rng.choice(['cancel', 'keep'])
         return JoinPolicy(need=need, deadline=deadline, rest=rest, failures=failures)
 

@@ -140,7 +140,7 @@ class ForkRun:
 
 @dataclass(eq=False)
 class Token:
-    """What may still lead somewhere: a step, a map with items to come, an open join, a failure to be looked at."""
+    """What may still lead somewhere: a step, a map with items to come, a join that is open, a failure to be looked at."""
 
     node: str
     run: ForkRun
@@ -358,7 +358,7 @@ class Interpreter(Attempts, Branches, Needs):
         try:
             items = list(value)
         except ValueError as error:
-            self._fail_at(self._token(fork.id, run.above, run.index), error)
+            self._fail_at(self._token(fork.id, run.above, run.index), error, lost=run)
             return
         run.total = len(items)
         for index, item in enumerate(items):
@@ -389,7 +389,7 @@ class Interpreter(Attempts, Branches, Needs):
         """An item is in flight until no token of it is left, and no value of it waits for its turn at a join."""
         standing = {t: dict(t.run.places(t.index)) for t in self.tokens}
         living = {places.get(source.run, -1) for t, places in standing.items() if t is not source}
-        for join in filter(self._folds_each, self.tokens):
+        for join in [t for t in self.tokens if t.received and self._folds_each(t)]:
             waiting = [places for _, places, _ in join.received if places.get(source.run, -1) not in living | {-1}]
             others = [places for t, places in standing.items() if t is not join] if waiting else []
             living |= {places[source.run] for places in waiting if self._has_to_wait(places, others)}
@@ -412,7 +412,12 @@ class Interpreter(Attempts, Branches, Needs):
 
     def _is_awaited(self, join: Token) -> bool:
         """Whether any other token of the same run can still reach a join."""
-        return any(t is not join and self._can_bring(t.node, t.run, join.node, join.run) for t in self.tokens)
+        return any(t is not join and self._may_bring(t, join.node, join.run) for t in self.tokens)
+
+    def _may_bring(self, token: Token, join: str, home: ForkRun) -> bool:
+        if token.lost is not None and token.node == self.shape.parents[join]:
+            return False  # a map that failed to begin a run
+        return self._can_bring(token.node, token.run, join, home)
 
     def _can_bring(self, node: str, run: ForkRun, join: str, home: ForkRun) -> bool:
         return self._home(join, run) is home and self.shape.reaches(node, join)
@@ -463,8 +468,8 @@ class Interpreter(Attempts, Branches, Needs):
 
     def _fold_in_turn(self) -> bool:
         """Fold a value whose turn has come at a join that may want no more than it; tells whether there was one."""
-        for join in filter(self._folds_each, self.tokens):
-            if self.shape.nodes[join.node].takes_context and join.received:
+        for join in [t for t in self.tokens if t.received and self._folds_each(t)]:
+            if self.shape.nodes[join.node].takes_context:
                 first = min(join.received, key=lambda contribution: contribution[0])
                 others = [dict(t.run.places(t.index)) for t in self.tokens if t is not join]
                 if not self._has_to_wait(first[1], others):
@@ -476,9 +481,11 @@ class Interpreter(Attempts, Branches, Needs):
 
     def _cancel_losers(self, join: str, home: ForkRun) -> None:
         """Take away all that could still bring a value to a join."""
-        lost = [
-            t for t in self.tokens if (t.node, t.run) != (join, home) and self._can_bring(t.node, t.run, join, home)
-        ]
+        for run in {run for token in self.tokens for run in token.run.outward()}:
+            due = (name for name in run.deadlines if self._can_bring(name, run, join, home))
+            self.done |= {(name, run) for name in due}  # it would come to be a token
+        lost = [t for t in self.tokens if (t.node, t.run) != (join, home) and self._may_bring(t, join, home)]
+        self.done |= {(t.node, t.run) for t in lost if self._is_join(t)}
         self.tokens = [t for t in self.tokens if t not in lost]
         moving = self.root.moving
         moving[:] = [m for m in moving if m[0] is not self or not self._is_on_its_way(m[1], m[3], join, home)]

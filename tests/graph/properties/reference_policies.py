@@ -170,27 +170,25 @@ class Branches:
 
     def _way_out(self, failed: 'Token') -> Iterator[Station]:
         """The joins and graphs that a failure passes, if nothing takes it before."""
-        level, node, start = self, failed.node, failed.run
-        run = start
-        place = start, failed.index
+        level, at, run = self, failed, failed.run
         while True:
-            join = level._next_join(node, start, run)
+            join = level._next_join(at, run)
             if join is not None:
-                yield Station(level, join, run, place)
-                node, start, place = join, run, (run, level.index_of(join))
+                yield Station(level, join, run, (at.run, at.index))
+                at = type(failed)(join, run, level.index_of(join))
             elif run.above is not None:
                 run = run.above
             elif level.outer is None:
                 return
             else:
-                yield Station(level, None, run, place)
-                level, token = level.outer
-                node, start, run, place = token.node, token.run, token.run, (token.run, token.index)
+                yield Station(level, None, run, (at.run, at.index))
+                level, at = level.outer
+                run = at.run
 
-    def _next_join(self, node: str, start: 'ForkRun', run: 'ForkRun') -> str | None:
-        """The first join of a run that can be reached from a place in it."""
+    def _next_join(self, token: 'Token', run: 'ForkRun') -> str | None:
+        """The first join of a run that can be reached from where a token in it stands."""
         joins = (join for join in self.shape.joins if self.shape.parents[join] == run.fork)
-        return next((join for join in joins if self._can_bring(node, start, join, run)), None)
+        return next((join for join in joins if self._may_bring(token, join, run)), None)
 
     def _stops_failures(self, join: str, run: 'ForkRun') -> bool:
         return (join, run) in self.done or self.shape.policy(join).failures != 'raise'

@@ -46,6 +46,11 @@ class _Fields:
         self.given: set[Any] = set()
         self.is_filled = False
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was loaded yet."""
+        return not self.given and not self.is_filled
+
     def load(self, name: Any, into: Any = None) -> Any:
         value = MISSING if name in self.given else self._owner.value_at(name, self.version)
         if value is not MISSING:
@@ -175,6 +180,12 @@ class IsolatedState:
     def begin(self) -> View:
         """Begin a view of what is committed."""
         return View(self, self._history.enter())
+
+    def renew(self, view: View) -> None:
+        """Let a view that nobody has used see what is committed now."""
+        if view.fields.is_new:
+            self._history.leave(view.fields.version)
+            view.version = view.fields.version = self._history.enter()
 
     def commit(self, view: View, writer: str) -> None:
         """End a view and put its changes into the state, all or none.

@@ -286,6 +286,10 @@ class _Subgraph:
         self.state_type = state_type
 
     @property
+    def isolates_state(self) -> bool:
+        return self._compiled.plan.isolates_state
+
+    @property
     def layout(self) -> Layout:
         return self._compiled.layout
 

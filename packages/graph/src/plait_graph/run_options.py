@@ -113,7 +113,7 @@ def make_simple_driver(plan: Plan, state: Any, deps: Any) -> Driver:
 
 def make_environment(plan: Plan, state: Any, deps: Any, state_type: Any) -> Environment:
     """What the steps of a new run see."""
-    return _EVALUATOR.environment(state, deps, state_type) if plan.isolates_state else Environment(state, deps)
+    return _EVALUATOR.environment(state, deps, state_type) if plan.root_is_isolated else Environment(state, deps)
 
 
 def listener_of(options: RunOptions | IterOptions) -> Callable[[events.RunEvent], None] | None:

@@ -10,6 +10,7 @@ from plait_graph.exceptions import GraphBuildingError, GraphValidationError
 from plait_graph.id_types import NodeID
 from plait_graph.join import Join
 from plait_graph.node import EndNode, Fork, StartNode
+from plait_graph.step import SubgraphStep
 
 _SWITCH = (
     'Build with validate_graph_structure=False to leave out these checks, or with skip={names!r} to leave out one.'
@@ -109,6 +110,16 @@ def check_references(layout: Layout) -> list[str]:
                 f'{_near(node.parent_fork_id, forks)}.'
             )
     return problems
+
+
+def check_isolation(layout: Layout, isolates_state: bool) -> list[str]:
+    """A graph whose steps work on private copies of its state does not share the state of one whose steps do not."""
+    return [
+        f'Subgraph {node.id!r} was built with isolated_state=True, and shares the state of a graph that was not. '
+        f'Build this one with isolated_state=True too, or give the subgraph a state of its own: as_step(state=...).'
+        for node in layout.nodes.values()
+        if isinstance(node, SubgraphStep) and not isolates_state and node.graph.isolates_state and not node.map_state
+    ]
 
 
 def _near(name: str, known: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from plait_graph.join import Join
 from plait_graph.node import Fork, StartNode
 from plait_graph.parent_forks import ParentFork, ParentForkFinder, assign_parent_forks
 from plait_graph.policies import Share
+from plait_graph.step import SubgraphStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def compile_definition(
     layout = lower(definition)
     problems = checks.check_structure(layout, skip) if validate else []
     references = checks.check_references(layout)
+    references += checks.check_isolation(layout, isolated_state_type is not None)
     reachable = checks.reachable_from_start(layout)
     parents, refused = _parents(layout, reachable)
     checks.raise_problems(layout, problems, references, refused, picture)
@@ -75,10 +77,17 @@ def compile_definition(
 
 
 def _conflicts(layout: Layout, isolated_state_type: Any) -> Iterator[Finding]:
-    if isolated_state_type is not None:
-        from plait_graph._compile.state_conflicts import state_conflicts  # most graphs do without
+    if isolated_state_type is None:
+        return
+    from plait_graph._compile.state_conflicts import state_conflicts  # most graphs do without
 
-        yield from state_conflicts(layout, isolated_state_type)
+    yield from state_conflicts(layout, isolated_state_type)
+    for node in layout.nodes.values():
+        if isinstance(node, SubgraphStep) and not node.graph.isolates_state:  # else it was searched when it was built
+            state_type = isolated_state_type if node.map_state is None else node.graph.state_type
+            for finding in _conflicts(node.graph.layout, state_type):
+                nodes = tuple(NodeID(f'{node.id}/{each}') for each in finding.nodes)
+                yield Finding(finding.code, nodes, f'In subgraph {node.id!r}: {finding.message}')
 
 
 def _parents(

@@ -107,8 +107,10 @@ class Plan:
     tracks_threads: bool
     """Whether a map has a limit, or a reducer in input order can cancel, so that regions must know which of their
     threads still live."""
+    root_is_isolated: bool
+    """Whether each step of the graph works on a private copy of the state."""
     isolates_state: bool
-    """Whether each step works on a private copy of the state."""
+    """Whether the steps of the graph or of a subgraph do."""
     uses_processes: bool
     """Whether bodies of steps run in processes."""
     is_simple: bool

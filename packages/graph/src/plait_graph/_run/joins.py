@@ -256,6 +256,12 @@ def note_enough(machine: Machine, join: OpenJoin) -> None:
         _go_on_without_rest(machine, join)
 
 
+def note_total(machine: Machine, region: Region) -> None:
+    """No more items will come, so that a share of them is known: let those joins go on that have theirs."""
+    for join in list((region.open or {}).values()):
+        note_enough(machine, join)
+
+
 def _go_on_without_rest(machine: Machine, join: OpenJoin) -> None:
     if join.is_enough:
         return
@@ -363,13 +369,19 @@ def cancel_members(machine: Machine, region: Region, classes: int) -> None:
     for task in list(region.members or ()):
         if 1 << task.cls & classes:
             _cancel(machine, task)
-    if region.source is not None and not region.source.exhausted and 1 << region.node.leaving & classes:
+    closes_source = 1 << region.node.leaving & classes and region.source is not None and not region.source.exhausted
+    if closes_source:
         close_source(machine, region)
     for join in list((region.open or {}).values()):
         if 1 << join.node.leaving & classes:
-            (region.open or {}).pop(join.node.index, None)
             _discard_buffer(machine, join)
+            _mark_fired(machine, join.node, region)
             machine.counts.remove(region, join.node.leaving, join.index)
+    for index in list(region.timers or ()):
+        if 1 << machine.nodes[index].leaving & classes:
+            _mark_fired(machine, machine.nodes[index], region)  # its deadline would make it a token
+    if closes_source:
+        note_total(machine, region)
 
 
 def _cancel(machine: Machine, task: Task) -> None:

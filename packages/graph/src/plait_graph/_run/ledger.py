@@ -66,6 +66,10 @@ class HeldView:
         else:
             self.keeper.commit_changes(self.view, self.changes, writer)
 
+    def renew(self) -> None:
+        """Begin it anew, if the body has not begun yet."""
+        self.keeper.renew(self.view)
+
     def drop(self) -> None:
         """Forget the changes; nothing happens if they were committed."""
         self.keeper.drop(self.view)
@@ -130,6 +134,12 @@ class Ledger:
             if not isinstance(self.views, dict):
                 self.views = {}
             self.views[task.id] = HeldView(keeper)
+
+    def renew_view(self, task: object) -> None:
+        """Let a body that begins only now see what is committed now."""
+        held = self.views.get(task.id) if isinstance(task, Task) else None
+        if held is not None:
+            held.renew()
 
     def drop_view(self, task: Task) -> None:
         """Forget what a body did to its copy of the state."""

@@ -89,7 +89,7 @@ def _enter(machine: Machine, node: PlanNode, value: Any, region: Region, index: 
     state, deps, inputs = mapped
     if step.map_state is None:
         env = Environment(env.state, deps, env.isolated)
-    elif env.isolated is None:
+    elif env.isolated is None and not step.graph.isolates_state:
         env = Environment(state, deps)
     else:
         what, make = 'the isolated state of subgraph', machine.evaluator.environment

@@ -148,5 +148,4 @@ class Settling(Machine):
             routing.finish_empty(self, region.node, region)
             self._move_all()
         sources.close_source(self, region)
-        for join in list((region.open or {}).values()):
-            joins.note_enough(self, join)  # a share of the items is known only now
+        joins.note_total(self, region)

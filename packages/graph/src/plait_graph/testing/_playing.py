@@ -14,11 +14,13 @@ import anyio.to_thread
 from plait_graph._run.driver import Driver
 from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.scheduler import Scheduler
+from plait_graph._run.surroundings import Surroundings
 from plait_graph._typevars import Output, State
 from plait_graph.graph import Graph
 from plait_graph.run_options import make_environment
 from plait_graph.testing._comparing import difference, shown
 from plait_graph.testing._exploring import Attempt, Choices, order_of
+from plait_graph.testing._inline import Inline
 from plait_graph.testing._telling import tell
 from plait_graph.testing._turns import Deadlock, EndlessRun, OrderedCrew, Turn, Turns
 from plait_graph.testing.virtual_loop import VirtualLoop
@@ -91,6 +93,7 @@ class Setup:
         state, inputs = self.make_state(), self.make_inputs()
         env = make_environment(self.graph.plan, state, self.make_deps(), self.graph.state_type)
         scheduler = Scheduler(self.graph.plan, Evaluator(), env)
+        turns.begins = scheduler.renew_view  # a body begins when it has its turn, not when it is given to a worker
         output, error = None, None
         with _same_chance():
             try:
@@ -109,6 +112,7 @@ def _run_to_end(turns: Turns, scheduler: Scheduler, inputs: Any) -> Any:
         loop.limiter = anyio.to_thread.current_default_thread_limiter()
         driver = Driver(scheduler, run_id='any_order')
         driver.own_crew = lambda: OrderedCrew(turns)
+        driver.surroundings = Surroundings(scheduler.plan.uses_processes, Inline(), None, driver.tell)
         return await driver.run(inputs)
 
     try:

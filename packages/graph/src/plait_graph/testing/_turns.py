@@ -75,6 +75,9 @@ class Turns:
         tells: Whether to find out where in their source bodies wait.
     """
 
+    begins: Callable[[Task | Region], None] | None = None
+    """Is told of each body when it has its first turn."""
+
     def __init__(self, choose: Callable[[int], int], most: int, *, tells: bool = False):
         self._choose = choose
         self._most = most
@@ -168,6 +171,8 @@ class Turns:
         sent: Any = None
         try:
             yield from self._wait_turn(body)
+            if self.begins is not None:
+                self.begins(key)
             while True:
                 body.has_begun = True
                 waits_for = go_on(sent)
