@@ -62,7 +62,7 @@ class MemoryCache:
 
     async def set(self, key: str, value: Any, ttl: float | None) -> None:
         """Keep a value for some seconds, or for ever."""
-        self._kept[key] = copy.deepcopy(value), None if ttl is None else self._clock() + ttl
+        self._kept[key] = _copy(value), None if ttl is None else self._clock() + ttl
         self._kept.move_to_end(key)
         while len(self._kept) > self.max_size:
             self._kept.popitem(last=False)
@@ -78,6 +78,16 @@ class MemoryCache:
         return f'<MemoryCache with {len(self)} of {self.max_size} results>'
 
 
+def _copy(value: Any) -> Any:
+    try:
+        return copy.deepcopy(value)
+    except Exception as error:
+        raise GraphRuntimeError(
+            f'A value of type {type(value).__name__} cannot be copied ({error}), and MemoryCache keeps copies. '
+            f'Let the step give plain data, or give Cache(store=...) that can keep it.'
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Cache:
     """How the results of a step are kept.
@@ -85,8 +95,9 @@ class Cache:
     A result that is found is the step's value at once: no body runs, and no limit is asked. Failures are not kept.
 
     Args:
-        key: Makes the key from the step's context; without it, the inputs as JSON are the key. The step's function is
-            always a part of it, so that several steps may share a store.
+        key: Makes the key from the step's context; without it, the inputs as JSON are the key. The names of the step
+            and of its function are always a part of it, so that several steps may share a store. What a function has
+            closed over is not: graphs that are made by one function need a store each.
         ttl: How long a result is good; a number means seconds, `None` means for ever.
         store: Where results are kept; in the memory of the process, if nothing else is said.
 
@@ -109,15 +120,14 @@ class Cache:
         return await self.store.get(key)
 
     async def keep(self, key: str, value: Any) -> None:
-        """Keep the value of a step's call."""
-        ttl = None if self.ttl is None else seconds_of(self.ttl, 'ttl')
-        await self.store.set(key, value, ttl)
+        """Keep a value under a key."""
+        await self.store.set(key, value, None if self.ttl is None else seconds_of(self.ttl, 'ttl'))
 
     def key_of(self, step_id: str, call: Any, context: Any) -> str:
-        """The key of a step's call.
+        """The key of a step's call. Made before the body runs, which may change its inputs.
 
         Raises:
-            GraphRuntimeError: What it is made of cannot be written as JSON.
+            GraphRuntimeError: The inputs, or what `key` makes of the context, cannot be written as JSON.
         """
         import hashlib
 
@@ -133,4 +143,4 @@ class Cache:
                 f'Give Cache(key=...) that returns text or numbers.'
             ) from error
         name = f'{getattr(call, "__module__", "")}.{getattr(call, "__qualname__", get_callable_name(call))}'
-        return f'{name}:{type(subject).__qualname__}:{hashlib.sha256(text).hexdigest()}'
+        return f'{name}:{step_id}:{type(subject).__qualname__}:{hashlib.sha256(text).hexdigest()}'

@@ -43,11 +43,9 @@ class Bodies:
                 driver.scheduler.looked_up(task, found)
             return
         try:
-            # Before the body, which may change what the key is made of.
-            key = '' if cache is None else driver.new_context().run(self._key_of, cache, task)
             value = await self.call(task, step, context)
             if cache is not None and value is not CANCELLED and task.id in driver.scheduler.running:
-                kept = await driver.crew.run_body(task, driver.new_context(), cache.keep(key, value))
+                kept = await driver.crew.run_body(task, driver.new_context(), self._keep(cache, task, value))
                 value = CANCELLED if kept is CANCELLED else value
         finally:
             driver.give_back_permit(task)
@@ -57,13 +55,17 @@ class Bodies:
             driver.scheduler.finish(task, value)
 
     async def _look_up(self, cache: Cache, task: Task) -> Any:
-        return await cache.find(self._key_of(cache, task))
-
-    def _key_of(self, cache: Cache, task: Task) -> str:
-        """The key of a step's call, which is made of what is committed and changes nothing."""
+        """Ask a cache, by a key that is made once: bodies may change what it is made of."""
         step, env = task.node.node, task.region.env
         context = make_context(env.readable, env.deps, task.inputs, task, self._driver)
-        return cache.key_of(step.id, step.call, context)
+        key = cache.key_of(step.id, step.call, context)
+        self._driver.scheduler.attempt(task).key = key
+        return await cache.find(key)
+
+    async def _keep(self, cache: Cache, task: Task, value: Any) -> None:
+        key = self._driver.scheduler.attempt(task).key
+        if key is not None:
+            await cache.keep(key, value)
 
     async def call(self, task: Task, step: AnyStep, context: AnyContext) -> Any:
         """Run a body; gives its value, or `CANCELLED` if it ended because it was asked to."""

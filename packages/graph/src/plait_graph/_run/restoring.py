@@ -107,6 +107,7 @@ class _Restoring:
         attempt.began = data['began']
         attempt.is_looked_up = data['is_looked_up']
         attempt.is_cached = data['is_cached']
+        attempt.key = data['key']
         attempt.overdue = data['overdue']
         if data['has_place']:
             attempt.has_place = True

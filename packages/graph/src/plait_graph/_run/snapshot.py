@@ -173,6 +173,7 @@ def _attempt(attempt: Attempt) -> Data:
         'has_place': attempt.has_place,
         'is_looked_up': attempt.is_looked_up,
         'is_cached': attempt.is_cached,
+        'key': attempt.key,
         'overdue': attempt.overdue,
     }
 

@@ -81,7 +81,18 @@ class Departure(Task):
 class Attempt:
     """What is known of a task whose step has a policy, or which was caused by a failure."""
 
-    __slots__ = 'began', 'cause', 'has_permit', 'has_place', 'is_cached', 'is_looked_up', 'number', 'overdue', 'timers'
+    __slots__ = (
+        'began',
+        'cause',
+        'has_permit',
+        'has_place',
+        'is_cached',
+        'is_looked_up',
+        'key',
+        'number',
+        'overdue',
+        'timers',
+    )
 
     def __init__(self, cause: BaseException | None = None):
         self.number = 1
@@ -93,6 +104,8 @@ class Attempt:
         """Whether a place at its step is its own, if the step has only so many."""
         self.is_looked_up = False
         """Whether the cache has been asked."""
+        self.key: str | None = None
+        """What its cache was asked for."""
         self.is_cached = False
         """Whether the cache had the value."""
         self.has_permit = False
