@@ -302,7 +302,7 @@ class _Draft:
             return policy
         if rng.random() < 0.15:
             policy['max_concurrency'] = rng.randint(1, 2)
-        if rng.random() < (0.7 if self.kinds[n] == 'head' else 0.2):
+        if rng.random() < (0.7 if self.kinds[n] == 'head' else 0.3):
             policy['loop_guard'] = LoopGuard(rng.choice([1, 1, 2]), then=rng.choice([None, self._way_out(n)]))
         return policy
 
@@ -391,7 +391,7 @@ class _Draft:
         decision, rng = self.row[n], self.rng
         again = self.kinds[n] == 'again'
         back = [m for m in range(1, n) if self.kinds[m] in {'step', 'head', 'graph'}]
-        if again or (back and rng.random() < 0.3):
+        if again or (back and rng.random() < (0.6 if self.wish.policies else 0.3)):
             target = n - 3 if again else rng.choice(back)
             decision = decision.branch(self.g.match(object, matches=goes_round).transform(burn).to(self.row[target]))
         for _ in range(rng.randrange(2)):

@@ -112,7 +112,8 @@ class Settling(Machine):
         if source is None:
             return
         self.cause = region.cause
-        while source.has_room and self.outcome is None and not self.losses:
+        counts = self.counts
+        while source.has_room and self.outcome is None and not (self.losses or counts.settled or counts.emptied):
             item = sources.pull(self, region)
             if item is EXHAUSTED:
                 self.exhaust(region)
@@ -120,10 +121,11 @@ class Settling(Machine):
                 sources.close_source(self, region)
             else:
                 self.deliver(region, item)
-        source.requested = False
         self._move_all()
         self.show()
-        sources.want_item(self, region)  # if what failed has to be looked at first
+        source.requested = source.has_room and self.outcome is None
+        if source.requested:  # what came of an item has to be seen to before the next one is pulled
+            self.thirsty.appendleft(region)
 
     def deliver(self, region: Region, item: Any) -> None:
         """Let an item of a map go on; its place is kept until it has come to rest."""
