@@ -93,6 +93,7 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         await self._driver.enter()
         self._phase = 'open'
         self._scheduler.begin(self.inputs)
+        self._driver.follow_up()  # its time begins
         self._show()
         return self
 

@@ -301,6 +301,8 @@ class Scheduler(Settling):
             attempts.time_out(self, timer.task, timer)
 
     def _run_out_of_time(self, seconds: float) -> None:
+        if any(shown.end is not None for shown in self.shown):
+            return  # it has ended in time, and whoever watches takes a while to look at that
         at_work = ', '.join(sorted({repr(task.node.id) for task in self.running.values()}))
         error = RunTimeout(
             f'The run took longer than the {seconds:.3g} s that its {self.limit} allows. '
