@@ -224,9 +224,9 @@ class Wrong(InProcessExecutor):
         if self._group is not None:
             super().submit(envelopes, deliver)
 
-    async def run_body(self, envelope, emit):
+    async def run_body(self, envelope, start, emit):
         try:
-            outcome = await super().run_body(envelope, emit)
+            outcome = await super().run_body(envelope, start, emit)
         except LookupError as error:
             raise LookupError(*error.args) from None
         return Outcome(outcome.key, 'value', outcome.value + 1)

@@ -43,7 +43,7 @@ class _Request:
 class _Reply:
     key: str
     node_id: NodeID
-    kind: Literal['value', 'error', 'emitted']
+    kind: Literal['started', 'emitted', 'value', 'error']
     value: bytes
     state_changes: bytes = b''
     note: str = ''
@@ -76,7 +76,7 @@ def pack(envelope: Envelope) -> bytes:
 
 
 def perform(data: bytes, tell: Callable[[bytes], None]) -> bytes:
-    """Run a packed body, tell what it emits, and give what came of it; both are for `unpack`."""
+    """Run a packed body, tell that it starts and what it emits, and give what came of it; all are for `unpack`."""
     request: _Request = pickle.loads(data)
     try:
         return pickle.dumps(_run(request, tell), _PROTOCOL)
@@ -114,13 +114,15 @@ def unpack(data: bytes) -> Outcome:
 def _run(request: _Request, tell: Callable[[bytes], None]) -> _Reply:
     node_id = request.task.node_id
 
-    def emit(event: object) -> None:
-        reply = _Reply(request.key, node_id, 'emitted', _dump(node_id, 'event', event))
+    def tell_of(kind: Literal['started', 'emitted'], event: object) -> None:
+        reply = _Reply(request.key, node_id, kind, _dump(node_id, 'event', event))
         tell(pickle.dumps(reply, _PROTOCOL))
 
     parcel: Parcel | None = None if request.parcel is None else _load(node_id, 'isolated state', request.parcel)
     function = _load(node_id, 'function', request.function)
-    value = function(_DistantContext(request, parcel, _load(node_id, 'inputs', request.inputs), emit))
+    inputs = _load(node_id, 'inputs', request.inputs)
+    tell_of('started', None)
+    value = function(_DistantContext(request, parcel, inputs, lambda event: tell_of('emitted', event)))
     if inspect.isawaitable(value):
         value = _wait(node_id, value)
     changes = b'' if parcel is None else _dump(node_id, 'state changes', parcel.changes())

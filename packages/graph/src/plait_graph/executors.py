@@ -73,10 +73,10 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a body, or an event that it emitted on the way."""
+    """What came of a body, or what is told of it on the way: that it has started, and what it emitted."""
 
     key: str
-    kind: Literal['value', 'error', 'cancelled', 'emitted']
+    kind: Literal['started', 'emitted', 'value', 'error', 'cancelled']
     value: Any = None
     """The value of the body, or the event."""
     error: BaseException | None = None
@@ -91,8 +91,9 @@ Deliver: TypeAlias = Callable[[Outcome], None]
 class Executor(Protocol):
     """Runs the bodies of steps, wherever that is.
 
-    Each envelope leads to its `emitted` outcomes, in order, and then to one of another kind, which is final. Outcomes
-    of different envelopes come in any order, and each may come twice.
+    Each envelope leads to `started` when its body is called, which is when its time begins to count, to its `emitted`
+    outcomes, in order, and then to one of another kind, which is final. Outcomes of different envelopes come in any
+    order, and each may come twice.
     """
 
     def submit(self, envelopes: Sequence[Envelope], deliver: Deliver) -> None:
@@ -144,8 +145,8 @@ class AttendedExecutor(ABC):
         self._running: set[str] = set()
 
     @abstractmethod
-    async def run_body(self, envelope: Envelope, emit: Callable[[object], None]) -> Outcome:
-        """Run one body. What this raises is the body's error; if it is cancelled, so is the body."""
+    async def run_body(self, envelope: Envelope, start: Callable[[], None], emit: Callable[[object], None]) -> Outcome:
+        """Run one body, telling when it is called. What this raises is its error; if this is cancelled, so is it."""
 
     def submit(self, envelopes: Sequence[Envelope], deliver: Deliver) -> None:
         """Start as many bodies as there are places for, in this order. See `Executor.submit`."""
@@ -209,6 +210,9 @@ class AttendedExecutor(ABC):
             if self._known.get(envelope.key) is attendance:  # else a thread that was left behind still talks
                 attendance.deliver(Outcome(envelope.key, 'emitted', event))
 
+        def start() -> None:
+            attendance.deliver(Outcome(envelope.key, 'started'))
+
         def emit(event: object) -> None:
             if get_ident() == self._thread:
                 deliver(event)
@@ -216,7 +220,7 @@ class AttendedExecutor(ABC):
                 anyio.from_thread.run_sync(deliver, event, token=self._token)
 
         try:
-            return await self.run_body(envelope, emit)
+            return await self.run_body(envelope, start, emit)
         except anyio.get_cancelled_exc_class() as error:
             if anyio.current_effective_deadline() == -math.inf:  # somebody has cancelled the task
                 raise
@@ -269,8 +273,9 @@ class InProcessExecutor(AttendedExecutor):
     def __init__(self, max_concurrency: int | None = None):
         super().__init__(max_concurrency)
 
-    async def run_body(self, envelope: Envelope, emit: Callable[[object], None]) -> Outcome:
+    async def run_body(self, envelope: Envelope, start: Callable[[], None], emit: Callable[[object], None]) -> Outcome:
         """Run one body on the loop or in a thread."""
+        start()
         step, parcel = envelope.step, envelope.parcel
         state = envelope.state if parcel is None else parcel.state
         context = make_context(state, envelope.deps, envelope.inputs, envelope.task, EnvelopeRun(emit))

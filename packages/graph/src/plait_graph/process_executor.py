@@ -48,12 +48,12 @@ class ProcessExecutor(AttendedExecutor):
         super().__init__(os.cpu_count() or 1 if max_workers is None else max_workers)
         self._idle: list[_Worker] = []
 
-    async def run_body(self, envelope: Envelope, emit: Callable[[object], None]) -> Outcome:
+    async def run_body(self, envelope: Envelope, start: Callable[[], None], emit: Callable[[object], None]) -> Outcome:
         """Run one body in a process that is free, or in a new one."""
         request = _portable.pack(envelope)
         worker = await self._take_worker()
         try:
-            outcome = await worker.run(request, envelope.key, emit)
+            outcome = await worker.run(request, envelope.key, start, emit)
         except _BROKEN as error:
             raise WorkerDied(
                 f'Step {envelope.task.node_id!r} did not end: its process {await worker.wait_dead()}. '
@@ -105,8 +105,8 @@ class _Worker:
     def is_alive(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
-    async def run(self, request: bytes, key: str, emit: Callable[[object], None]) -> Outcome:
-        """Have one body run, pass on what it emits, and give what came of it."""
+    async def run(self, request: bytes, key: str, start: Callable[[], None], emit: Callable[[object], None]) -> Outcome:
+        """Have one body run, pass on that it started and what it emits, and give what came of it."""
         if self._process is None:
             await self._start()
             await self._send(_preparation())
@@ -115,9 +115,13 @@ class _Worker:
             outcome = _portable.unpack(await self._receive())
             if outcome.key != key:
                 continue  # a thread that an earlier body left behind still talks
-            if outcome.kind != 'emitted':
-                return outcome
-            emit(outcome.value)
+            match outcome.kind:
+                case 'started':
+                    start()
+                case 'emitted':
+                    emit(outcome.value)
+                case _:
+                    return outcome
 
     async def _start(self) -> None:
         with anyio.CancelScope(shield=True):  # a process that was started is always known, and so it is ended

@@ -37,6 +37,14 @@ def admit(machine: Machine, task: Task, policy: StepPolicy) -> bool:
 def _begin(machine: Machine, task: Task, attempt: Attempt, policy: StepPolicy) -> None:
     if attempt.began is None and policy.retry is not None and policy.retry.asks_for_time:
         attempt.began = machine.evaluator.now()
+    if task.node.node.kind != 'process':  # there the time begins when a process has come to it
+        start_times(machine, task, attempt, policy)
+
+
+def start_times(machine: Machine, task: Task, attempt: Attempt, policy: StepPolicy) -> None:
+    """Let the time of an attempt begin to count."""
+    if attempt.timers:
+        return
     if policy.timeout is not None:
         attempt.timers.append(machine.start_timer('timeout', policy.timeout, task=task))
     if policy.idle_timeout is not None:

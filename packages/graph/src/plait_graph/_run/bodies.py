@@ -122,7 +122,9 @@ class Bodies:
         done = anyio.Event()
 
         def deliver(outcome: Outcome) -> None:
-            if outcome.kind == 'emitted':
+            if outcome.kind == 'started':
+                self._driver.see_to(lambda: self._driver.scheduler.begun(task))
+            elif outcome.kind == 'emitted':
                 self._driver.emit_from(task, outcome.value)
             elif not final:  # it may come twice
                 final.append(outcome)

@@ -246,6 +246,12 @@ class Scheduler(Settling):
         if self.losses:
             self.settle(None)
 
+    def begun(self, task: Task) -> None:
+        """An executor has called the body of a task."""
+        attempt, policy = self.attempts.get(task.id), task.node.policy
+        if attempt is not None and policy is not None and task.id in self.running:
+            attempts.start_times(self, task, attempt, policy)
+
     def is_looking_up(self, task: Task) -> bool:
         """Whether a task is to ask its step's cache, and not to run its body yet."""
         policy = task.node.policy

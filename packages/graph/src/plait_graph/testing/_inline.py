@@ -40,6 +40,7 @@ def _outcome_of(envelope: Envelope, deliver: Deliver) -> Outcome:
     run = EnvelopeRun(lambda event: deliver(Outcome(key, 'emitted', event)))
     state = None if parcel is None else parcel.state  # no process shares the state of a run
     context = make_context(state, envelope.deps, envelope.inputs, envelope.task, run)
+    deliver(Outcome(key, 'started'))
     try:
         value = envelope.step.call(context)
     except Exception as error:  # noqa: BLE001 # the user's own, handed on

@@ -39,13 +39,16 @@ class Collector:
     """Takes what an executor tells, as a run does: of several final outcomes under one key the first one counts."""
 
     def __init__(self) -> None:
+        self.started: list[str] = []
         self.outcomes: dict[str, Outcome] = {}
         self.events: dict[str, list[Any]] = {}
         self._news = anyio.Event()
 
     def __call__(self, outcome: Outcome) -> None:
         """Take an outcome; this is what is given to an executor as `deliver`."""
-        if outcome.kind == 'emitted':
+        if outcome.kind == 'started':
+            self.started.append(outcome.key)
+        elif outcome.kind == 'emitted':
             self.events.setdefault(outcome.key, []).append(outcome.value)
         else:
             self.outcomes.setdefault(outcome.key, outcome)
@@ -276,7 +279,7 @@ class ExecutorSuite:
         _expect((outcome.kind, outcome.state_changes), ('value', ['new']))
 
     async def test_events_come_in_order_before_the_outcome(self) -> None:
-        """What a body emits is delivered in order, and the final outcome after it."""
+        """That a body starts is delivered first, then what it emits, in order, and the final outcome at last."""
         told: list[Outcome] = []
         collector = Collector()
 
@@ -289,7 +292,8 @@ class ExecutorSuite:
             await collector.wait('one')
 
         before = told[: told.index(collector.outcomes['one'])]
-        _expect(list(dict.fromkeys(outcome.value for outcome in before)), ['a', 'b', 'c'])
+        news = list(dict.fromkeys((outcome.kind, outcome.value) for outcome in before))
+        _expect(news, [('started', None), ('emitted', 'a'), ('emitted', 'b'), ('emitted', 'c')])
 
     async def test_many_bodies_at_once_all_come_to_an_end(self) -> None:
         """A thousand bodies that are given at once are all run."""

@@ -179,6 +179,8 @@ class ManualRun(Generic[State, Output]):
         while scheduler.commands or (task := scheduler.take()) is not None:
             if task is not None and scheduler.is_looking_up(task):
                 scheduler.looked_up(task, None)
+            elif task is not None:
+                scheduler.begun(task)
             while scheduler.commands:
                 self._carry_out_one(scheduler.commands.pop(0))
 
