@@ -1,6 +1,7 @@
 """The deadline of a whole run: it ends everything, whatever the run waits for."""
 
 import threading
+from collections.abc import Awaitable
 from datetime import timedelta
 
 import anyio
@@ -136,16 +137,17 @@ async def test_failures_while_stopping_come_with_the_deadline():
 
 
 async def test_a_thread_at_the_deadline_is_waited_for():
-    """A plain function that runs at the deadline is waited for, and nothing starts after it."""
+    """A plain function that runs at the deadline is waited for; what it gives is not awaited, and nothing starts."""
     clock, go_on, started = TestClock(), threading.Event(), anyio.Event()
     native = anyio.lowlevel.current_token().native_token
     post = getattr(native, 'call_soon_threadsafe', None) or native.run_sync_soon
     log = []
 
-    def work(ctx: StepContext[None, None, None]) -> None:
+    def work(ctx: StepContext[None, None, None]) -> Awaitable[None]:
         post(started.set)
         go_on.wait()
         log.append('ended')
+        return never(ctx)
 
     async def run():
         with pytest.raises(RunTimeout):

@@ -44,7 +44,7 @@ class Bodies:
             return
         try:
             value = await self.call(task, step, context)
-            if cache is not None and value is not CANCELLED and task.id in driver.scheduler.running:
+            if cache is not None and value is not CANCELLED and driver.scheduler.is_wanted(task):
                 kept = await driver.crew.run_body(task, driver.new_context(), self._keep(cache, task, value))
                 value = CANCELLED if kept is CANCELLED else value
         finally:
@@ -93,7 +93,13 @@ class Bodies:
         if result is CANCELLED:
             return CANCELLED
         (value,) = result
-        return await crew.run_body(task, own, as_coroutine(value)) if inspect.isawaitable(value) else value
+        if not inspect.isawaitable(value):
+            return value
+        body = as_coroutine(value)
+        if not self._driver.scheduler.is_wanted(task):  # nobody could tell the thread
+            body.close()
+            return CANCELLED
+        return await crew.run_body(task, own, body)
 
     async def _elsewhere(self, task: Task, step: AnyStep) -> Any:
         """Let an executor run a body, and take over what the body did to its state."""
@@ -102,7 +108,8 @@ class Bodies:
         info = TaskInfo(task.node.id, task.task_id, task.fork_stack, driver.attempt_of(task), key)
         held = driver.scheduler.views.get(task.id)
         parcel = None if held is None else held.keeper.pack(held.view)
-        envelope = Envelope(f'{key}@{info.attempt}', step, info, task.inputs, env.state, env.deps, parcel)
+        name = f'{key}/{info.task_id}@{info.attempt}'  # whoever iterates may put in two tasks at one place
+        envelope = Envelope(name, step, info, task.inputs, env.state, env.deps, parcel)
         outcome = await self._outcome_of(envelope, task)
         if held is not None:
             held.changes = outcome.state_changes

@@ -353,8 +353,12 @@ class Driver(Informant):
     async def enter(self) -> None:
         """Be ready to start workers."""
         self._crew = await (self.own_crew or make_crew)().__aenter__()
-        if self.surroundings is not None:
-            await self.surroundings.__aenter__()
+        try:
+            if self.surroundings is not None:
+                await self.surroundings.__aenter__()
+        except BaseException:
+            await self.crew.__aexit__(None, None, None)
+            raise
 
     async def wait_shown(self, is_enough: Callable[[], bool] = lambda: False) -> None:
         """Work until there is something to show, or the run has its outcome, or the caller has had enough."""
@@ -389,9 +393,11 @@ class Driver(Informant):
         """Stop, and give up the event loop."""
         await self.stop()
         self._close()
-        if self.surroundings is not None:
-            await self.surroundings.__aexit__(None, None, None)
-        await self.crew.__aexit__(None, None, None)
+        try:
+            if self.surroundings is not None:
+                await self.surroundings.__aexit__(None, None, None)
+        finally:  # also if the caller is cancelled meanwhile: what was entered is left, the inner one first
+            await self.crew.__aexit__(None, None, None)
 
     def wake_from_thread(self, function: Callable[[], None]) -> None:
         """Call a function on the event loop and wake the one who waits; from any thread."""

@@ -252,6 +252,10 @@ class Scheduler(Settling):
         if attempt is not None and policy is not None and task.id in self.running:
             attempts.start_times(self, task, attempt, policy)
 
+    def is_wanted(self, task: Task) -> bool:
+        """Whether the body of a task is to go on."""
+        return self.outcome is None and task.id in self.running
+
     def is_looking_up(self, task: Task) -> bool:
         """Whether a task is to ask its step's cache, and not to run its body yet."""
         policy = task.node.policy
