@@ -218,6 +218,8 @@ class Wish:
     """Whether maps may read generators, which cannot be copied."""
     policies: bool = False
     """Whether steps and joins are to have policies."""
+    clock: bool = True
+    """Whether policies may need a clock: time-outs, deadlines, waits between attempts."""
     timed: bool = False
     """Whether a settled graph may nevertheless have time-outs, deadlines and joins that raise failures."""
 
@@ -293,10 +295,10 @@ class _Draft:
         rng, policy = self.rng, {}
         if rng.random() < 0.35:
             on = rng.choice([Exception, Exception, ValueError, StepTimeout])
-            policy['retry'] = Retry(rng.randint(2, 3), on=on, wait=rng.choice([0, 0, 1, 2]))
+            policy['retry'] = Retry(rng.randint(2, 3), on=on, wait=rng.choice([0, 0, 1, 2]) * self.wish.clock)
         if rng.random() < 0.25:
             policy['fallback'] = self._way_out(n) or self._spare(n)
-        if (self.wish.timed or not self.wish.settled) and rng.random() < 0.2:
+        if self.wish.clock and (self.wish.timed or not self.wish.settled) and rng.random() < 0.2:
             policy['timeout'] = rng.randint(1, 5)
         if self.wish.settled:
             return policy
@@ -333,6 +335,9 @@ class _Draft:
         need = rng.choices(['all', 1, 2, Share(0.5), Share(1), 'arrived'], [10, 5, 1, 3, 1, 3])[0]
         if isinstance(fold.reducer, ReduceFirstValue) and need not in ('all', 1):
             need = 'all'
+        if not self.wish.clock:
+            need = 'all' if need == 'arrived' else need
+            return JoinPolicy(need=need, rest='keep' if need != 'all' else 'cancel', failures=failures)
         deadline = rng.randint(1, 6) if need == 'arrived' or rng.random() < 0.12 else None
         rest = 'cancel' if need == 'all' and deadline is None else rng.choice(['cancel', 'keep'])
         return JoinPolicy(need=need, deadline=deadline, rest=rest, failures=failures)

