@@ -6,23 +6,28 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from types import FrameType, MappingProxyType, UnionType
-from typing import Any, Generic, Literal, Union, Unpack, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Generic, Literal, Union, Unpack, cast, get_args, get_origin
 
-from plait_graph._compile.compile import Compiled
-from plait_graph._compile.findings import Finding
-from plait_graph._compile.lower import Layout
+from plait_graph._compile.finding import Finding
 from plait_graph._compile.plan import Plan
 from plait_graph._definition import Definition
+from plait_graph._run.driver import Driver
+from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.sync import run_sync
+from plait_graph._run.tokens import Environment
 from plait_graph._typevars import Deps, DepsIn, Input, InputIn, Output, OutputOut, State, StateIn
 from plait_graph.exceptions import GraphRuntimeError, GraphSetupError
 from plait_graph.graph_run import EndMarker, ErrorMarker, GraphRun, GraphTask, GraphTaskRequest, JoinItem
 from plait_graph.id_types import JoinID, NodeID
-from plait_graph.mermaid import StateDiagramDirection, build_mermaid_graph
-from plait_graph.parent_forks import ParentFork
 from plait_graph.paths import AnyNode, Path
-from plait_graph.run_options import IterOptions, RunOptions, listener_of, make_driver, make_simple_driver
+from plait_graph.run_options import EVALUATOR, IterOptions, RunOptions, listener_of, make_driver
 from plait_graph.step import Step, StepContext, SubgraphStep
+
+if TYPE_CHECKING:  # what only building and drawing need is imported by the first build, and the first picture
+    from plait_graph._compile.compile import Compiled
+    from plait_graph._compile.lower import Layout
+    from plait_graph.mermaid import StateDiagramDirection
+    from plait_graph.parent_forks import ParentFork
 
 __all__ = (
     'EndMarker',
@@ -103,7 +108,7 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         if self._accepted_input is not None:
             self._check_inputs(inputs)
         if not options and self.plan.is_simple:
-            return await make_simple_driver(self.plan, state, deps).run(inputs)
+            return await Driver(Scheduler(self.plan, EVALUATOR, Environment(state, deps))).run(inputs)
         driver = make_driver(self.plan, state, deps, options, state_type=self.state_type, listener=listener_of(options))
         with options.get('span') or nullcontext():
             return await driver.run(inputs, options.get('errors', 'group'))
@@ -232,6 +237,8 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
             title: A title above the picture.
             direction: Which way it runs; Mermaid's own default, top to bottom, if not given.
         """
+        from plait_graph.mermaid import build_mermaid_graph
+
         layout = self._compiled.layout
         return build_mermaid_graph(layout.nodes, layout.edges).render(title=title, direction=direction)
 
@@ -350,3 +357,11 @@ def _accepted(type_: Any) -> Any:
 
 def _type_name(type_: Any) -> str:
     return type_.__name__ if type(type_) is type else str(type_)
+
+
+def __getattr__(name: str) -> Any:
+    if name == 'StateDiagramDirection':
+        from plait_graph import mermaid
+
+        return mermaid.StateDiagramDirection
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -8,10 +8,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable
 from types import NoneType
-from typing import Any, Generic, Literal, Never, TypeVar, Unpack, cast, get_origin, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Never, TypeVar, Unpack, cast, get_origin, overload
 
-from plait_graph._compile.compile import Compiled, compile_definition
-from plait_graph._compile.lower import Layout
 from plait_graph._hints import UNKNOWN
 from plait_graph._register import Register
 from plait_graph._typevars import BuilderDeps as Deps
@@ -30,12 +28,10 @@ from plait_graph.graph import (
     GraphTask,
     GraphTaskRequest,
     JoinItem,
-    StateDiagramDirection,
     make_graph,
 )
 from plait_graph.id_types import NodeID
 from plait_graph.join import Join, Order, Preference, ReducerContext, constant_factory
-from plait_graph.mermaid import MermaidEdge, MermaidGraph, MermaidNode, build_mermaid_graph
 from plait_graph.node import EndNode, StartNode
 from plait_graph.node_types import is_source
 from plait_graph.paths import (
@@ -52,6 +48,17 @@ from plait_graph.paths import (
 from plait_graph.policies import JoinPolicy, StepOptions, StepPolicy, Worker, step_policy
 from plait_graph.step import NodeStep, Step, StepContext, StepKind
 from plait_graph.util import TypeExpression, TypeOrTypeExpression, get_callable_name, unpack_type_expression
+
+if TYPE_CHECKING:
+    from plait_graph._compile.compile import Compiled
+    from plait_graph._compile.lower import Layout
+    from plait_graph.mermaid import (
+        MermaidEdge,
+        MermaidGraph,
+        MermaidNode,
+        StateDiagramDirection,
+        build_mermaid_graph,
+    )
 
 __all__ = (
     'EndMarker',
@@ -589,6 +596,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
             GraphBuildingError: A join has no parent fork, an id is used twice, or a name is unknown.
             GraphSetupError: The state is isolated, and its class declares a reducer that cannot be one.
         """
+        from plait_graph._compile.compile import compile_definition  # with what only building needs
+
         self._register.remember_names()
         definition = self._register.define(self._said_types())
         compiled = compile_definition(
@@ -707,6 +716,8 @@ def _as_source(node: Any) -> AnyNode:
 
 
 def _picture(layout: Layout) -> str:
+    from plait_graph.mermaid import build_mermaid_graph
+
     return build_mermaid_graph(layout.nodes, layout.edges).render()
 
 
@@ -720,3 +731,14 @@ def _report(compiled: Compiled, mode: Literal['warn', 'error'] | None) -> None:
     if mode == 'warn':
         for finding in compiled.findings:
             warnings.warn(str(finding), stacklevel=3)
+
+
+_OF_PICTURES = 'MermaidEdge', 'MermaidGraph', 'MermaidNode', 'StateDiagramDirection', 'build_mermaid_graph'
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OF_PICTURES:
+        from plait_graph import mermaid
+
+        return getattr(mermaid, name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

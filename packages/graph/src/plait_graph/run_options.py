@@ -61,7 +61,8 @@ class RunOptions(IterOptions, total=False):
 
 
 _KNOWN = RunOptions.__annotations__.keys() | IterOptions.__annotations__.keys()
-_EVALUATOR = Evaluator()
+EVALUATOR = Evaluator()
+"""For runs that go by the clock of the machine; it has no state."""
 _SECONDS_UNTIL_BLAMED = 0.1
 
 
@@ -84,7 +85,7 @@ def make_driver(
     """
     env = make_environment(plan, state, deps, state_type)
     clock = options.get('clock')
-    evaluator = _EVALUATOR if clock is None else Evaluator(clock.now)
+    evaluator = EVALUATOR if clock is None else Evaluator(clock.now)
     scheduler = Scheduler(plan, evaluator, env, watched, listener)
     unknown = options.keys() - _KNOWN
     if unknown:
@@ -106,14 +107,9 @@ def make_driver(
     return driver
 
 
-def make_simple_driver(plan: Plan, state: Any, deps: Any) -> Driver:
-    """A driver for a new run of which nothing is said, of a plan that is simple; many runs are so, and short."""
-    return Driver(Scheduler(plan, _EVALUATOR, Environment(state, deps)))
-
-
 def make_environment(plan: Plan, state: Any, deps: Any, state_type: Any) -> Environment:
     """What the steps of a new run see."""
-    return _EVALUATOR.environment(state, deps, state_type) if plan.root_is_isolated else Environment(state, deps)
+    return EVALUATOR.environment(state, deps, state_type) if plan.root_is_isolated else Environment(state, deps)
 
 
 def listener_of(options: RunOptions | IterOptions) -> Callable[[events.RunEvent], None] | None:

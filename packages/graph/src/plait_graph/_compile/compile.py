@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from plait_graph._compile import checks
-from plait_graph._compile.findings import Finding, find
+from plait_graph._compile.finding import Finding
+from plait_graph._compile.findings import find
 from plait_graph._compile.link import link
 from plait_graph._compile.lower import Layout, lower
 from plait_graph._compile.plan import Plan

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
+from plait_graph._compile.finding import Finding
 from plait_graph._compile.lower import Layout, destination
 from plait_graph._definition import Definition
 from plait_graph._hints import UNKNOWN
@@ -20,21 +21,6 @@ from plait_graph.join import Join
 from plait_graph.node import EndNode, Fork
 from plait_graph.parent_forks import ParentFork
 from plait_graph.paths import AnyNode, Path, TransformMarker
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that looks wrong in a graph."""
-
-    code: str
-    """Which kind of finding it is."""
-    nodes: tuple[NodeID, ...]
-    """The nodes that it is about."""
-    message: str
-    """What was found, where, and what to do."""
-
-    def __str__(self) -> str:
-        return f'{self.code}: {self.message}'
 
 
 @dataclass(frozen=True, slots=True)

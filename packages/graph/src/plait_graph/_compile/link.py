@@ -54,15 +54,17 @@ def link(structure: Structure, *, isolates_state: bool = False) -> Plan:
     plan_nodes = tuple(_finish(node, whole) for node in nodes)
     any_inner = any(node.kind is Kind.CALL and node.node.graph.isolates_state for node in plan_nodes)
     uses_processes = any(node.is_step and node.node.kind == 'process' for node in plan_nodes)
+    tracks_members = any(_can_cancel(node, nodes) for node in nodes)
     return Plan(
         nodes=plan_nodes,
         by_id=drafts.by_id,
         by_path={node.id: node.index for node in plan_nodes},
-        tracks_members=any(_can_cancel(node, nodes) for node in nodes),
+        tracks_members=tracks_members,
         tracks_threads=whole.tracks_threads,
         root_is_isolated=isolates_state,
         isolates_state=isolates_state or any_inner,
         uses_processes=uses_processes,
+        is_careful=tracks_members or isolates_state or any_inner,
         is_simple=not (isolates_state or any_inner or uses_processes),
         catches=any(node.needs is not None and _may_take_failures(node.needs) for node in plan_nodes),
     )

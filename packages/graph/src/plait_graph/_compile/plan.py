@@ -113,6 +113,8 @@ class Plan:
     """Whether the steps of the graph or of a subgraph do."""
     uses_processes: bool
     """Whether bodies of steps run in processes."""
+    is_careful: bool
+    """Whether even a step from one node to the next has to be noted: for what can be cancelled, or for the state."""
     is_simple: bool
     """Whether a run needs neither processes nor isolated state."""
     catches: bool

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any, cast
 
-from plait_graph._compile.findings import Finding
+from plait_graph._compile.finding import Finding
 from plait_graph._compile.lower import Layout
 from plait_graph._state.merging import declared
 from plait_graph._state.values import name_of

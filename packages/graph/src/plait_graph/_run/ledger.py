@@ -89,6 +89,8 @@ class Ledger:
     ending: Mapping[int, Task] = NONE
     """Tasks whose bodies were asked to stop because their time is up, and have not ended."""
     timers: Mapping[int, Timer] = NONE
+    has_waited: bool = False
+    """Whether there has been a timer, a queue or a failure to be looked at, which the end of the run ends."""
     queues: Mapping[str, Queue] = NONE
     """What waits for a limit, by its name."""
     places: Mapping[int, Places] = NONE
@@ -174,6 +176,7 @@ class Ledger:
     ) -> Timer:
         """Ask to be told when a time is up."""
         timer = Timer(self.new_id(), kind, seconds, task, region, node)
+        self.has_waited = True
         if not isinstance(self.timers, dict):
             self.timers = {}
         self.timers[timer.id] = timer
@@ -228,6 +231,7 @@ class Ledger:
         """The places at a step, if it has only so many."""
         if node.policy is None or node.policy.max_concurrency is None:
             return None
+        self.has_waited = True
         if not isinstance(self.places, dict):
             self.places = {}
         return self.places.setdefault(node.index, Places(node.policy.max_concurrency))
@@ -257,6 +261,7 @@ class Ledger:
 
     def queue(self, name: str) -> Queue:
         """The queue of a limit."""
+        self.has_waited = True
         if not isinstance(self.queues, dict):
             self.queues = {}
         return self.queues.setdefault(name, Queue())

@@ -110,7 +110,7 @@ class Machine(Ledger):
         self.evaluator = evaluator
         self.listener: Callable[[events.RunEvent], None] | None = listener
         self.watched = watched
-        self.is_careful = watched or listener is not None or plan.tracks_members or plan.isolates_state
+        self.is_careful = watched or listener is not None or plan.is_careful
         """Whether even a step from one node to the next has to be noted."""
         self.counts = Counts(plan.tracks_threads)
         self.sources: dict[int, Region] = {}
@@ -292,6 +292,7 @@ class Machine(Ledger):
         """Note a failure: of the run, or, if a join may take it, one that is looked at when all has come to rest."""
         _note(error, task, what, self.attempt_number(task))
         if self.plan.catches and isinstance(error, Exception):
+            self.has_waited = True
             self.join_members(task.region, task)  # it can be cancelled with the rest before it is looked at
             self.losses = (*self.losses, Loss(task, error, broken))
         else:
@@ -318,7 +319,7 @@ class Machine(Ledger):
         for waiting in (self.ready, self.moves, self.thirsty):
             if waiting:
                 waiting.clear()
-        if self.timers or self.losses or self.queues or self.places:
+        if self.has_waited:
             self._stop_waiting()
         if self.commands:  # what was cancelled before is still to be
             self.commands[:] = [command for command in self.commands if not isinstance(command, FOR_WORK_TO_COME)]
