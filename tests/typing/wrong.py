@@ -2,10 +2,18 @@
 
 from plait_graph import (
     BaseNode,
+    Budget,
+    Cache,
     EndMarker,
     GraphBuilder,
     GraphRunContext,
+    JoinPolicy,
+    Limit,
+    LoopGuard,
+    MemoryCache,
     ReducerContext,
+    Retry,
+    Share,
     StepContext,
     reduce_dict_update,
     reduce_list_append,
@@ -137,8 +145,37 @@ class OtherNode(BaseNode[Other, bytes, float]):
 g.node(OtherNode)  # wrong
 g.add(g.edge_from(g.start_node).to(OtherNode))  # wrong
 
+# Policies
+g.step(plain_int_to_int, retry='often')  # wrong
+g.step(plain_int_to_int, timeout='soon')  # wrong
+g.step(plain_int_to_int, retries=3)  # wrong
+g.step(plain_int_to_int, worker='cluster')  # wrong
+g.step(plain_int_to_int, cache=MemoryCache())  # wrong
+g.step(plain_int_to_int, limit=7)  # wrong
+g.step(plain_int_to_int, loop_guard='three')  # wrong
+g.step(max_concurrency='few')  # wrong
+g.join(reduce_sum, initial=0, policy='any')  # wrong
+JoinPolicy(need='most')  # wrong
+JoinPolicy(rest='stop')  # wrong
+JoinPolicy(failures='skip')  # wrong
+JoinPolicy(deadline='soon')  # wrong
+JoinPolicy(3)  # wrong
+Share('half')  # wrong
+Retry('often')  # wrong
+Retry(on=KeyboardInterrupt)  # wrong
+Retry(wait='a while')  # wrong
+LoopGuard('three')  # wrong
+Limit('model', in_flight='many')  # wrong
+Budget(tokens='many')  # wrong
+Cache(ttl='long')  # wrong
+Cache(store={})  # wrong
+
 # Runs
 graph = g.build()
+graph.run_sync(state=State(), deps=b'', inputs=1, deadline='soon')  # wrong
+graph.run_sync(state=State(), deps=b'', inputs=1, timeout=3)  # wrong
+graph.run_sync(state=State(), deps=b'', inputs=1, budget=100)  # wrong
+graph.run_sync(state=State(), deps=b'', inputs=1, executor=print)  # wrong
 graph.run_sync(state=State(), deps=b'', inputs='text')  # wrong
 graph.run_sync(state=Other(), deps=b'', inputs=1)  # wrong
 graph.run_sync(state=State(), deps='', inputs=1)  # wrong

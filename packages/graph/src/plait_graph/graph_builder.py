@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Never, TypeVar, Unpack,
 
 from plait_graph._hints import UNKNOWN
 from plait_graph._register import Register
+from plait_graph._step_options import step_policy
 from plait_graph._typevars import BuilderDeps as Deps
 from plait_graph._typevars import BuilderInput as Input
 from plait_graph._typevars import BuilderOutput as Output
@@ -45,7 +46,7 @@ from plait_graph.paths import (
     SourceNode,
     as_node,
 )
-from plait_graph.policies import JoinPolicy, StepOptions, StepPolicy, Worker, step_policy
+from plait_graph.policies import JoinPolicy, StepOptions, StepPolicy, Worker
 from plait_graph.step import NodeStep, Step, StepContext, StepKind
 from plait_graph.util import TypeExpression, TypeOrTypeExpression, get_callable_name, unpack_type_expression
 
@@ -267,6 +268,8 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
         if call is None:
             return _StepDecorator(self, node_id, label, abandon, worker, policy)
         id = node_id or get_callable_name(call)
+        if worker not in (None, 'thread', 'process'):
+            raise GraphSetupError(f"Step {id!r} has worker={worker!r}. Give 'thread', 'process', or leave it out.")
         if abandon and worker == 'process':
             raise GraphSetupError(
                 f"Step {id!r} has abandon=True and worker='process'. A process is killed, not left behind: give one."

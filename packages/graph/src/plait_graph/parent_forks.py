@@ -156,12 +156,15 @@ def assign_parent_forks(
             refused.pop(join, None)
             chosen.pop(join, None)
             if fork is None:
-                refused[join] = reason if join not in needing_branches else f'{reason} whose branches it can count'
+                refused[join] = reason if join not in needing_branches else _NO_BRANCHES
             else:
                 chosen[join] = finder.parent_fork(join, fork)
         if before == {join: parent.fork_id for join, parent in chosen.items()}:
             break
     return chosen, refused
+
+
+_NO_BRANCHES = 'it needs a share of the branches of a map or broadcast, and there is none that it can belong to'
 
 
 def _parents_fed_by(join: T, finder: ParentForkFinder[T], chosen: Mapping[T, ParentFork[T]]) -> list[T]:

@@ -227,7 +227,7 @@ class Retry:
         if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:  # pyright: ignore[reportUnnecessaryIsInstance] # bad input
             raise GraphSetupError(f'Retry(attempts={self.attempts!r}) is no number of attempts. Give 1 or more.')
         _check_errors(self.on)
-        if not callable(self.wait) and not (isinstance(self.wait, int | float) and self.wait >= 0):  # pyright: ignore[reportUnnecessaryIsInstance] # bad input
+        if not callable(self.wait) and not (isinstance(self.wait, int | float) and 0 <= self.wait < math.inf):  # pyright: ignore[reportUnnecessaryIsInstance] # bad input
             raise GraphSetupError(f'Retry(wait={self.wait!r}) is neither seconds nor a strategy. Give one of them.')
         if self.stop is not None and not callable(self.stop):
             raise GraphSetupError(f'Retry(stop={self.stop!r}) cannot be called. Give one of tenacity.stop_... or None.')
@@ -380,43 +380,3 @@ class StepPolicy:
         """The name of the limit; empty if there is none."""
         limit: Any = self.limit
         return limit or '' if isinstance(limit, str | None) else getattr(limit, 'limit', limit).name
-
-
-def step_policy(step_id: str, options: StepOptions) -> StepPolicy | None:
-    """The policy that keywords say; nothing if they say nothing.
-
-    Raises:
-        GraphSetupError: One of them makes no sense, or is unknown.
-    """
-    said: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    unknown = said.keys() - StepOptions.__annotations__.keys()
-    if unknown:
-        raise GraphSetupError(
-            f'Step {step_id!r} was given {sorted(unknown)}, which no step knows. '
-            f'The policies are {", ".join(StepOptions.__annotations__)}.'
-        )
-    if not said:
-        return None
-    if isinstance(said.get('retry'), int):
-        said['retry'] = Retry(said['retry'])
-    if isinstance(said.get('loop_guard'), int):
-        said['loop_guard'] = LoopGuard(said['loop_guard'])
-    for name in ('timeout', 'idle_timeout'):
-        if name in said:
-            said[name] = seconds_of(said[name], f'Step {step_id!r}: {name}')
-    limit = said.get('max_concurrency', 1)
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise GraphSetupError(f'Step {step_id!r}: max_concurrency={limit!r} lets no body run. Give at least 1.')
-    if 'timeout' in said and said.get('idle_timeout', 0) >= said['timeout']:
-        raise GraphSetupError(
-            f'Step {step_id!r}: idle_timeout={said["idle_timeout"]:g} is never reached before '
-            f'timeout={said["timeout"]:g}. Give a shorter one, or leave it out.'
-        )
-    _check_type(step_id, 'retry', said.get('retry'), Retry)
-    _check_type(step_id, 'loop_guard', said.get('loop_guard'), LoopGuard)
-    return StepPolicy(**said)
-
-
-def _check_type(step_id: str, name: str, value: Any, wanted: type) -> None:
-    if value is not None and not isinstance(value, wanted):
-        raise GraphSetupError(f'Step {step_id!r}: {name}={value!r} is no {wanted.__name__}. Give one, or a number.')

@@ -149,12 +149,12 @@ def _threshold(debug: bool | float) -> float | None:
     if debug is False:
         return None
     seconds = _SECONDS_UNTIL_BLAMED if debug is True else debug
-    if seconds <= 0:
+    if not isinstance(seconds, int | float) or not seconds > 0:  # pyright: ignore[reportUnnecessaryIsInstance] # bad input
         raise GraphRuntimeError(f'debug={debug!r} is no time that a step may take. Give True, or seconds above 0.')
     return seconds
 
 
 def _checked_limit(limit: int) -> int:
-    if limit < 1:
+    if not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance] # bad input
         raise GraphRuntimeError(f'max_concurrency={limit!r} lets no step run. Give at least 1, or None for no limit.')
     return limit
