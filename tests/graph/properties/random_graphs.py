@@ -442,7 +442,7 @@ class _Draft:
         later = [m for m in range(n + 1, len(self.row)) if self.kinds[m] in {'join', 'tail'}]
         named = self.row[self.rng.choice(later)].id if later and self.rng.random() < 0.15 else None
         sources = [split, stream] if self.wish.generators else [split]
-        if self.wish.policies and not self.wish.settled:
+        if self.wish.policies and self.wish.generators and not self.wish.settled:
             sources.append(break_off)
         items = partial(self.rng.choice(sources), 3 if limit is None else 5)
         return path.transform(items).map(fork_id=f'map{self.forks}', limit=limit, downstream_join_id=named)

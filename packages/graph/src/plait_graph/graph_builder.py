@@ -275,7 +275,14 @@ class GraphBuilder(Generic[State, Deps, Input, Output]):
                 f"Step {id!r} has abandon=True and worker='process'. A process is killed, not left behind: give one."
             )
         kind: StepKind | None = 'process' if worker == 'process' else None
-        return self._step(call, id, label, kind, abandon, _checked_policy(id, policy))
+        step = self._step(call, id, label, kind, abandon, _checked_policy(id, policy))
+        if step.kind == 'async' and (abandon or worker is not None):
+            said = 'abandon=True' if abandon else f'worker={worker!r}'
+            raise GraphSetupError(
+                f'Step {id!r} has {said} and is asynchronous: it runs on the event loop, in no thread. '
+                f'Leave that out, or make it a plain def.'
+            )
+        return step
 
     @overload
     def stream(

@@ -398,8 +398,10 @@ class Scheduler(Settling):
 
     def tasks(self) -> list[Task]:
         """All tasks that wait or run, but for the items of a map that wait in a batch."""
-        waiting = [task for task in self.ready if isinstance(task, Task)]
-        return [*self.running.values(), *waiting, *(task for shown in self.shown for task in shown.tasks)]
+        ready = [task for task in self.ready if isinstance(task, Task)]
+        shown = [task for each in self.shown for task in each.tasks]
+        sleeping = [timer.task for timer in self.timers.values() if timer.kind == 'retry' and timer.task is not None]
+        return [*self.running.values(), *self.ending.values(), *ready, *sleeping, *self.tasks_waiting(), *shown]
 
     # A run that is watched
 
