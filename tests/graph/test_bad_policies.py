@@ -40,15 +40,15 @@ def plain(ctx: StepContext[None, None, int]) -> int:
 
 
 @pytest.mark.parametrize('need', [0, -1, True, 1.5, 'most', None, ['all']])
-@pytest.mark.parametrize(('options', 'name'), [({'abandon': True}, 'abandon=True'), ({'worker': 'thread'}, 'thread')])
-def test_an_asynchronous_step_has_no_thread(options, name):
+@pytest.mark.parametrize('option', ['abandon', 'worker'])
+def test_an_asynchronous_step_has_no_thread(option):
     """What is for plain functions is refused for a step that runs on the event loop."""
 
     async def work(ctx):
         """Is not run."""
 
-    with pytest.raises(GraphSetupError, match=rf"Step 'work' has .*{name}.* asynchronous.*plain def"):
-        GraphBuilder().step(work, **options)
+    with pytest.raises(GraphSetupError, match=rf"Step 'work' has {option}=.* is asynchronous.*plain def"):
+        GraphBuilder().step(work, **{option: {'abandon': True, 'worker': 'thread'}[option]})
 
 
 def test_a_need_is_a_word_a_number_or_a_share(need):
