@@ -40,17 +40,6 @@ def plain(ctx: StepContext[None, None, int]) -> int:
 
 
 @pytest.mark.parametrize('need', [0, -1, True, 1.5, 'most', None, ['all']])
-@pytest.mark.parametrize('option', ['abandon', 'worker'])
-def test_an_asynchronous_step_has_no_thread(option):
-    """What is for plain functions is refused for a step that runs on the event loop."""
-
-    async def work(ctx):
-        """Is not run."""
-
-    with pytest.raises(GraphSetupError, match=rf"Step 'work' has {option}=.* is asynchronous.*plain def"):
-        GraphBuilder().step(work, **{option: {'abandon': True, 'worker': 'thread'}[option]})
-
-
 def test_a_need_is_a_word_a_number_or_a_share(need):
     """A need that no join can wait for is shown, with what it may be."""
     with pytest.raises(GraphSetupError, match=r"need=.* is nothing that a join can wait for.*'all', 'arrived'.*Share"):
@@ -358,3 +347,14 @@ def test_a_clock_does_not_go_back():
     """A clock of tests is moved forward only."""
     with pytest.raises(GraphRuntimeError, match='time does not go back'):
         TestClock().advance(-1)
+
+
+@pytest.mark.parametrize('option', ['abandon', 'worker'])
+def test_an_asynchronous_step_has_no_thread(option):
+    """What is for plain functions is refused for a step that runs on the event loop."""
+
+    async def work(ctx):
+        """Is not run."""
+
+    with pytest.raises(GraphSetupError, match=rf"Step 'work' has {option}=.* is asynchronous.*plain def"):
+        GraphBuilder().step(work, **{option: {'abandon': True, 'worker': 'thread'}[option]})
