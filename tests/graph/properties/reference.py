@@ -480,7 +480,8 @@ class Interpreter(Attempts, Branches, Needs):
 
     def _cancel_losers(self, join: str, home: ForkRun) -> None:
         """Take away all that could still bring a value to a join."""
-        for run in {run for token in self.tokens for run in token.run.outward()}:
+        places = [token.run for token in self.tokens] + [m[3] for m in self.root.moving if m[0] is self]
+        for run in {run for place in places for run in place.outward()}:
             due = (name for name in run.deadlines if self._can_bring(name, run, join, home))
             self.done |= {(name, run) for name in due}  # it would come to be a token
         lost = [t for t in self.tokens if (t.node, t.run) != (join, home) and self._may_bring(t, join, home)]

@@ -7,7 +7,7 @@ stands where the join can still be reached.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from plait_graph import events
@@ -339,12 +339,22 @@ def abandon(machine: Machine, node: PlanNode, home: Region) -> None:
 def _cancel_losers(machine: Machine, node: PlanNode, home: Region) -> None:
     """Take away all tokens of a join's run from which the join can still be reached."""
     blocking = node.blocking
+    regions = {**dict.fromkeys(_regions(home, without=node.parent)), **dict.fromkeys(_begun(machine, node, home))}
     _cancel_moves(machine, home, lambda move: bool(1 << move[0].arriving & blocking) and home_of(node, move[2]) is home)
-    for region in _regions(home, without=node.parent):
+    for region in regions:
         if region.node.partner >= 0 and region is not home and 1 << region.node.arriving & blocking:
             close_region(machine, region)  # a subgraph whose value is not wanted
         else:
             cancel_members(machine, region, blocking)
+
+
+def _begun(machine: Machine, node: PlanNode, home: Region) -> Iterator[Region]:
+    """The regions within a join's run that values are on their way in: nothing may have come to rest there so far."""
+    for _, _, place, _, _ in machine.moves:
+        region: Region | None = place if home_of(node, place) is home else None
+        while region is not None and region is not home:
+            yield region
+            region = region.parent
 
 
 def _cancel_moves(machine: Machine, outer: Region, is_lost: Callable[[Move], bool]) -> None:

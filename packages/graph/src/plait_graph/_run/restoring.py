@@ -94,6 +94,7 @@ class _Restoring:
         if data['attempts']:
             scheduler.attempts = {task_id: self._attempt(task_id, each) for task_id, each in data['attempts'].items()}
         if data['timers']:
+            scheduler.has_waited = True
             scheduler.timers = {each['id']: self._timer(each) for each in data['timers']}
 
     def _wait_for_place(self, task: Task) -> None:
