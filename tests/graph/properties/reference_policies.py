@@ -102,9 +102,8 @@ class Attempts:
         guard = getattr(getattr(self.shape.nodes[step], 'policy', None), 'loop_guard', None)
         if guard is None:
             return False
-        passes = run.passes.setdefault(step, {})
-        before = passes.get(index, max(passes.values(), default=0) if index < 0 else 0)
-        passes[index] = before + 1
+        before = _passes_before(step, run, index)
+        run.passes.setdefault(step, {})[index] = before + 1
         if before < guard.limit:
             return False
         if (step, 'guard') in self.shape.exits:
@@ -112,6 +111,16 @@ class Attempts:
         else:
             self._fail_at(self._token(step, run, index), LoopLimitReached(f'Step {self.prefix + step!r} has been'))
         return True
+
+
+def _passes_before(step: str, run: 'ForkRun', index: int) -> int:
+    """What has left a join goes on from all that came before it in its run, or else from where its run was begun."""
+    counts = run.passes.get(step, {})
+    if index in counts or index >= 0:
+        return counts.get(index, 0)
+    if counts or run.above is None:
+        return max(counts.values(), default=0)
+    return _passes_before(step, run.above, run.index)
 
 
 class Station(NamedTuple):

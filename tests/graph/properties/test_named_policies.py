@@ -418,6 +418,26 @@ def test_loop_guard_counts_for_each_item():
     assert run.finish('work', 2).outcome == 3
 
 
+def test_loop_guard_bounds_a_cycle_that_passes_a_fork_and_its_join():
+    """Each round begins a run of the fork within the last one, and is counted as one of the same cycle."""
+    case = Case()
+    (head,) = case.steps('head', loop_guard=LoopGuard(3, then=case.end_node))
+    (work,) = case.steps('work')
+    join = case.gather(preferred_parent_fork='closest')
+    case.add(
+        case.edge_from(case.start_node).to(head),
+        case.edge_from(head).map().to(work),
+        case.edge_from(work).to(join),
+        case.edge_from(join).to(head),
+    )
+    run = case.begin([1])
+
+    for _ in range(3):
+        assert run.at_work == ['head']
+        run.finish('head').finish('work')
+    assert run.outcome == [1]
+
+
 def test_loop_guard_without_a_way_out_fails():
     """The step that was reached too often says so."""
     run = circling(lambda case: 2).begin([1])

@@ -228,16 +228,11 @@ class Machine(Ledger):
             self.moves.append((node, value, region, index, visit))
 
     def _passes(self, node: PlanNode, region: Region, index: int) -> int:
-        """How often a guarded step has been reached in a thread of a run, this time included.
-
-        What has left a join goes on from where any of the threads before it was.
-        """
+        """How often a guarded step has been reached in a thread of a run, this time included."""
         if region.passes is None:
             region.passes = {}
         passes = region.passes.setdefault(node.index, {})
-        before = passes.get(index)
-        if before is None:
-            before = max(passes.values(), default=0) if index < 0 else 0
+        before = passes[index] if index in passes else _passes_before(node, region, index)
         passes[index] = before + 1
         return before + 1
 
@@ -356,6 +351,21 @@ class Machine(Ledger):
             return
         self.errors.append(error)
         self.stop(Failed(self.errors))
+
+
+def _passes_before(node: PlanNode, region: Region, index: int) -> int:
+    """How often a guarded step had been reached before a thread came to it.
+
+    What has left a join goes on from whatever came before it in its run, or else from the thread that began the run: a
+    cycle that passes a fork and its join begins each run within the last one.
+    """
+    while index < 0 and region.parent is not None:
+        passes = (region.passes or {}).get(node.index)
+        if passes:
+            return max(passes.values())
+        region, index = region.parent, region.index
+    passes = (region.passes or {}).get(node.index) or {}
+    return passes.get(index, max(passes.values(), default=0) if index < 0 else 0)
 
 
 def _note(error: BaseException, task: Task, what: str, attempt: int) -> None:
