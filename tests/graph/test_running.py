@@ -24,6 +24,7 @@ from plait_graph import (
     Fork,
     GraphBuilder,
     GraphRuntimeError,
+    JoinPolicy,
     ReduceFirstValue,
     ReducerContext,
     StepContext,
@@ -1675,15 +1676,28 @@ async def test_a_cancelled_loser_is_told_of():
 async def test_a_value_that_comes_too_late_is_told_of():
     """A value for a join that has fired is dropped, and the stream has an event for it."""
     g = GraphBuilder(output_type=int)
-    seen = []
-    first = g.join(ReduceFirstValue[int](), initial=0, node_id='first')
-    g.add(g.edge_from(g.start_node).map().to(first))
-    after = g.step(same, node_id='after')
-    connect(g, first, after, g.end_node)
-    await g.build().run(inputs=[1, 2, 3], on_event=seen.append)
+    seen, fired = [], anyio.Event()
+
+    @g.step
+    async def work(ctx: StepContext[None, None, int]) -> int:
+        if ctx.inputs == 2:
+            await fired.wait()
+        return ctx.inputs
+
+    @g.step
+    async def after(ctx: StepContext[None, None, int]) -> int:
+        fired.set()
+        while not any(isinstance(event, ValueDropped) for event in seen):
+            await anyio.lowlevel.checkpoint()
+        return ctx.inputs
+
+    first = g.join(reduce_sum, initial=0, node_id='first', policy=JoinPolicy(need=1, rest='keep'))
+    g.add(g.edge_from(g.start_node).map().to(work))
+    connect(g, work, first, after, g.end_node)
+    await g.build().run(inputs=[1, 2], on_event=seen.append)
 
     assert [event.output for event in seen if isinstance(event, JoinFired)] == [1]
-    assert not [event for event in seen if isinstance(event, ValueDropped) and event.value == 1]
+    assert [event.value for event in seen if isinstance(event, ValueDropped)] == [2]
 
 
 async def test_run_events_gives_the_stream():
