@@ -23,7 +23,6 @@ from plait_graph._graph_task import (
 )
 from plait_graph._run.failures import raise_failures
 from plait_graph._run.machine import Ended, Shown
-from plait_graph._run.snapshot import live_regions
 from plait_graph._run.tokens import Region, Task
 from plait_graph._typevars import Deps, OutputOut, State
 from plait_graph.exceptions import GraphRuntimeError, RunCancelled
@@ -135,6 +134,8 @@ class GraphRun(Generic[State, Deps, OutputOut]):
 
     def statistics(self) -> RunCounts:
         """How many tasks the run has now, by what they do, and what a log says of those it had."""
+        from plait_graph._run.snapshot import live_regions  # nothing else here asks for it
+
         scheduler, log = self._scheduler, self._log
         return RunCounts(
             running=len(scheduler.running) + len(scheduler.ending),
