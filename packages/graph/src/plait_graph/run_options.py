@@ -103,6 +103,7 @@ def make_driver(
     if plan.uses_processes or threshold is not None:
         from plait_graph._run.surroundings import Surroundings
 
+        driver.takes_short_road = False
         driver.surroundings = Surroundings(plan.uses_processes, options.get('executor'), threshold, driver.tell)
     return driver
 

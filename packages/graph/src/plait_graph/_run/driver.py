@@ -62,6 +62,8 @@ class Driver(Informant):
     _reading: Reading | None = None
     _bodies: Bodies | None = None
     _waiting: Waiting | None = None
+    takes_short_road: bool = True
+    """Whether a body that is alone is awaited in place; not if somebody is to see every body."""
     surroundings: Surroundings | None = None
     clock: Clock | None = None
     """What keeps timers, if it is not the event loop."""
@@ -89,7 +91,7 @@ class Driver(Informant):
         """
         scheduler = self.scheduler
         scheduler.begin(inputs)
-        if self.own_crew is None and self.surroundings is None:  # others are to see every body
+        if self.takes_short_road:
             await self._run_alone()
         if scheduler.outcome is None:
             await self._run_together()

@@ -111,6 +111,7 @@ def _run_to_end(turns: Turns, scheduler: Scheduler, inputs: Any) -> Any:
         turns.main = asyncio.current_task()
         loop.limiter = anyio.to_thread.current_default_thread_limiter()
         driver = Driver(scheduler, run_id='any_order')
+        driver.takes_short_road = False
         driver.own_crew = lambda: OrderedCrew(turns)
         driver.surroundings = Surroundings(scheduler.plan.uses_processes, Inline(), None, driver.tell)
         return await driver.run(inputs)
