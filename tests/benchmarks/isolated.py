@@ -22,6 +22,9 @@ _REFERENCE = 'import anyio, pydantic'
 _STATEMENTS = (
     _BARE,
     _OURS,
+    # The engine is fetched by the first build, and asyncio with it.
+    'import asyncio, anyio, pydantic',
+    'import asyncio, plait_graph._compile.compile, plait_graph._run.launch',
     _REFERENCE,
     # pydantic fetches BaseModel on first use: the line above is not all that a model costs.
     'import anyio; from pydantic import BaseModel',

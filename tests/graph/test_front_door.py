@@ -129,6 +129,15 @@ def test_importing_the_package_does_not_load_networkx():
     assert run_python("import sys, plait_graph; print('networkx' in sys.modules)") == ['False']
 
 
+def test_importing_the_package_loads_no_event_loop():
+    """`import plait_graph` leaves asyncio, anyio and pydantic to whoever builds or runs a graph."""
+    program = (
+        "import sys, plait_graph; print(*({'asyncio', 'anyio', 'pydantic', 'plait_graph.events'} & {*sys.modules}))"
+    )
+
+    assert run_python(program) == []
+
+
 def test_a_graph_without_joins_does_not_load_networkx():
     """Building and running a graph without joins leaves networkx alone."""
     program = """

@@ -51,11 +51,11 @@ from plait_graph import (
     reduce_sum,
 )
 from plait_graph._run.evaluator import Evaluator
-from plait_graph._run.machine import Ended
+from plait_graph._run.launch import make_environment
+from plait_graph._run.outcomes import Ended
 from plait_graph._run.restoring import restore
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.snapshot import snapshot
-from plait_graph.run_options import make_environment
 from plait_graph.testing import ManualRun, OrderDependence, TestClock, any_order
 
 

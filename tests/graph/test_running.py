@@ -2303,3 +2303,23 @@ async def test_a_span_is_open_as_long_as_the_run():
     await after_start(work).run(span=span())
 
     assert log == ['in', 'step', 'out']
+
+
+@pytest.mark.parametrize('is_parallel', [False, True])
+async def test_steps_see_the_context_variables_of_the_span(is_parallel: bool):
+    """What the context manager given as `span` sets is seen by the steps, alone and side by side."""
+    place = contextvars.ContextVar('place', default='outside')
+
+    @contextmanager
+    def span():
+        token = place.set('in the span')
+        yield
+        place.reset(token)
+
+    async def work(ctx: StepContext[None, None, int]) -> str:
+        return place.get()
+
+    graph = over_items(work) if is_parallel else after_start(work)
+    seen = await graph.run(inputs=[1, 2] if is_parallel else 1, span=span())
+
+    assert seen == (['in the span'] * 2 if is_parallel else 'in the span')

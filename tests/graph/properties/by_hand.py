@@ -7,7 +7,7 @@ test says so.
 from plait_graph import GraphBuilder, reduce_list_append
 from plait_graph._run.commands import CancelTask, StartTimer, StopTimer
 from plait_graph._run.evaluator import Evaluator
-from plait_graph._run.machine import Ended, Failed
+from plait_graph._run.outcomes import Ended, Failed
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Environment
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from plait_graph._run.commands import CancelTask, StartTimer, StopTimer
 from plait_graph._run.evaluator import Evaluator
-from plait_graph._run.machine import Ended
+from plait_graph._run.outcomes import Ended
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Environment, Task, fork_stack
 from plait_graph._run.tokens import Timer as EngineTimer

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePath
 from typing import Any, Literal, cast
 
 from plait_graph._compile.lower import destination, numbered
@@ -218,6 +217,8 @@ def _describe(node: AnyNode) -> str:
     code = getattr(node.call, '__code__', None) if isinstance(node, Step) else None
     if code is None:
         return repr(node)
+    from pathlib import PurePath
+
     return f'{node!r} ({code.co_qualname}, {PurePath(code.co_filename).name}:{code.co_firstlineno})'
 
 

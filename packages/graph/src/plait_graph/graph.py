@@ -9,23 +9,20 @@ from types import FrameType, MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Union, Unpack, cast, get_args, get_origin
 
 from plait_graph._compile.finding import Finding
-from plait_graph._compile.plan import Plan
-from plait_graph._definition import Definition
-from plait_graph._run.driver import Driver
-from plait_graph._run.scheduler import Scheduler
-from plait_graph._run.sync import run_sync
-from plait_graph._run.tokens import Environment
 from plait_graph._typevars import Deps, DepsIn, Input, InputIn, Output, OutputOut, State, StateIn
 from plait_graph.exceptions import GraphRuntimeError, GraphSetupError
 from plait_graph.graph_run import EndMarker, ErrorMarker, GraphRun, GraphTask, GraphTaskRequest, JoinItem
 from plait_graph.id_types import JoinID, NodeID
 from plait_graph.paths import AnyNode, Path
-from plait_graph.run_options import EVALUATOR, IterOptions, RunOptions, listener_of, make_driver
+from plait_graph.run_options import IterOptions, RunOptions
 from plait_graph.step import Step, StepContext, SubgraphStep
 
-if TYPE_CHECKING:  # what only building and drawing need is imported by the first build, and the first picture
+if TYPE_CHECKING:  # what building, running and drawing need is imported by the first build, and the first picture
     from plait_graph._compile.compile import Compiled
     from plait_graph._compile.lower import Layout
+    from plait_graph._compile.plan import Plan
+    from plait_graph._definition import Definition
+    from plait_graph._run.driver import Driver
     from plait_graph.mermaid import StateDiagramDirection
     from plait_graph.parent_forks import ParentFork
 
@@ -71,6 +68,7 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
     findings: tuple[Finding, ...]
     """What looks wrong in the graph."""
     _compiled: Compiled
+    _make_driver: Callable[..., Driver]
     _has_looked_for_name: bool
     _accepted_input: Any
 
@@ -107,9 +105,9 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
             self._find_name(inspect.currentframe())
         if self._accepted_input is not None:
             self._check_inputs(inputs)
-        if not options and self.plan.is_simple:
-            return await Driver(Scheduler(self.plan, EVALUATOR, Environment(state, deps))).run(inputs)
-        driver = make_driver(self.plan, state, deps, options, state_type=self.state_type, listener=listener_of(options))
+        driver = self._make_driver(self.plan, state, deps, options, self.state_type)
+        if not options:
+            return await driver.run(inputs)
         with options.get('span') or nullcontext():
             return await driver.run(inputs, options.get('errors', 'group'))
 
@@ -129,6 +127,8 @@ class Graph(Generic[StateIn, DepsIn, InputIn, OutputOut]):
         if not self._has_looked_for_name and options.get('infer_name', True):
             self._find_name(inspect.currentframe())
         options['infer_name'] = False
+        from plait_graph._run.sync import run_sync
+
         return run_sync(lambda: self.run(state=state, deps=deps, inputs=inputs, **options))
 
     def iter(
@@ -322,6 +322,8 @@ def make_graph(
     checks_input: bool,
 ) -> Graph[Any, Any, Any, Any]:
     """Make a graph from its parts; what `GraphBuilder.build` does at last."""
+    from plait_graph._run.launch import make_driver
+
     graph = cast('Graph[Any, Any, Any, Any]', object.__new__(Graph))
     graph.name = name
     graph.state_type = state_type
@@ -333,6 +335,7 @@ def make_graph(
     graph.plan = compiled.plan
     graph.findings = compiled.findings
     graph._compiled = compiled  # pyright: ignore[reportPrivateUsage] # this is its constructor
+    graph._make_driver = make_driver  # pyright: ignore[reportPrivateUsage]
     graph._has_looked_for_name = False  # pyright: ignore[reportPrivateUsage]
     graph._accepted_input = _accepted(input_type) if checks_input else None  # pyright: ignore[reportPrivateUsage]
     return graph

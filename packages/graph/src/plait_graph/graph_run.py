@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, Unpack, cast
 
-from plait_graph import events
 from plait_graph._graph_task import (
     EndMarker,
     ErrorMarker,
@@ -22,15 +21,17 @@ from plait_graph._graph_task import (
     RunCounts,
 )
 from plait_graph._run.failures import raise_failures
-from plait_graph._run.machine import Ended, Shown
-from plait_graph._run.tokens import Region, Task
+from plait_graph._run.outcomes import Ended
 from plait_graph._typevars import Deps, OutputOut, State
 from plait_graph.exceptions import GraphRuntimeError, RunCancelled
 from plait_graph.id_types import ForkStack, NodeID, NodeRunID, TaskID
 from plait_graph.node import StartNode
-from plait_graph.run_options import IterOptions, listener_of, make_driver
+from plait_graph.run_options import IterOptions
 
 if TYPE_CHECKING:
+    from plait_graph import events
+    from plait_graph._run.machine import Shown
+    from plait_graph._run.tokens import Region, Task
     from plait_graph.explain import EventLog, Explanation
     from plait_graph.graph import Graph
 
@@ -59,6 +60,8 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         inputs: Any,
         **options: Unpack[IterOptions],
     ):
+        from plait_graph._run.launch import listener_of, make_driver
+
         self.graph = graph
         self.state = state
         self.deps = deps
@@ -68,9 +71,7 @@ class GraphRun(Generic[State, Deps, OutputOut]):
         self._span = options.get('span')
         self._stack = ExitStack()
         listener = None if self._listener is None else self._tell
-        self._driver = make_driver(
-            graph.plan, state, deps, options, state_type=graph.state_type, watched=True, listener=listener
-        )
+        self._driver = make_driver(graph.plan, state, deps, options, graph.state_type, watched=True, listener=listener)
         self._scheduler = self._driver.scheduler
         self._phase = 'new'
         self._is_shown = False

@@ -259,7 +259,8 @@ def _joins_by_parent(nodes: list[_Draft]) -> dict[int, tuple[int, ...]]:
 
 def _finish(draft: _Draft, whole: _Whole) -> PlanNode:
     nodes, reached, classes = whole.nodes, whole.reached, whole.classes
-    is_plain = _is_plain(draft, whole)
+    straight = _only_target(draft, whole)
+    is_plain = straight is not None and straight.kind is Kind.STEP and _policy_of(straight, whole) is None
     own = whole.joins.get(draft.index, ())
     is_straight = is_plain and reached.arriving[draft.index] == reached.arriving[draft.edges[0].target]
     node = PlanNode(
@@ -275,6 +276,7 @@ def _finish(draft: _Draft, whole: _Whole) -> PlanNode:
         routes=draft.routes,
         is_plain=is_plain,
         straight=draft.edges[0].target if is_straight else -1,
+        is_last=straight is not None and straight.kind is Kind.END,
         outward=_outward(draft, nodes, reached, classes),
         partner=draft.partner,
         policy=_policy_of(draft, whole),
@@ -311,11 +313,11 @@ def _outward(
     return {number: classes[joins & ~mask] for joins, number in classes.items()}
 
 
-def _is_plain(draft: _Draft, whole: _Whole) -> bool:
+def _only_target(draft: _Draft, whole: _Whole) -> _Draft | None:
+    """Where the only edge leads, if there is one, and nothing happens to a value on it."""
     if draft.routes or len(draft.edges) != 1 or draft.edges[0].transforms:
-        return False
-    target = whole.nodes[draft.edges[0].target]
-    return target.kind is Kind.STEP and _policy_of(target, whole) is None
+        return None
+    return whole.nodes[draft.edges[0].target]
 
 
 def _policy_of(draft: _Draft, whole: _Whole) -> StepPolicy | None:

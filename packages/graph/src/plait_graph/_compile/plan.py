@@ -62,6 +62,8 @@ class PlanNode:
     """Whether the only edge leads straight to a step."""
     straight: int = -1
     """For a step: the step that the only edge leads straight to, if no count changes on the way."""
+    is_last: bool = False
+    """Whether the only edge leads straight to the end of the graph."""
     partner: int = -1
     """For a node that enters a subgraph the one that leaves it, and the other way round."""
     parent: int = -1

@@ -11,21 +11,43 @@ from collections import deque
 from plait_graph._run.tokens import OpenJoin, Region
 
 
-class Counts:
-    """Moves tokens, and remembers what the moves made possible."""
+class Agenda:
+    """What has become possible and is to be seen to before the next event."""
 
-    __slots__ = 'due', 'emptied', 'outlived', 'settled', 'tracks_threads'
+    __slots__ = 'due', 'emptied', 'outlived', 'settled', 'thirsty'
 
-    def __init__(self, tracks_threads: bool):
-        self.tracks_threads = tracks_threads
+    def __init__(self) -> None:
         self.due: deque[OpenJoin] = deque()
         """Joins that may have nothing left to wait for."""
         self.emptied: list[Region] = []
-        """Whole graphs, the run's or a subgraph's, in which no token is left."""
+        """Subgraphs in which no token is left."""
         self.settled: list[tuple[Region, int]] = []
         """Threads in which no token is left."""
         self.outlived: list[Region] = []
         """Runs with deadlines in which no token is left."""
+        self.thirsty: deque[Region] = deque()
+        """Maps over plain iterables that have places for further items."""
+
+
+class Counts:
+    """Moves tokens, and remembers what the moves made possible."""
+
+    __slots__ = '_agenda', 'tracks_threads'
+
+    def __init__(self, tracks_threads: bool):
+        self.tracks_threads = tracks_threads
+        self._agenda: Agenda | None = None
+
+    @property
+    def agenda(self) -> Agenda:
+        """Made when it is first asked for: a run of one step after the other has none."""
+        if self._agenda is None:
+            self._agenda = Agenda()
+        return self._agenda
+
+    @property
+    def has_agenda(self) -> bool:
+        return self._agenda is not None
 
     def place(self, region: Region | None, cls: int, index: int, amount: int = 1) -> None:
         """Count tokens in. Places what comes before `remove` takes what went, so that no count touches zero early."""
@@ -66,7 +88,7 @@ class Counts:
     def _note_due(self, region: Region) -> None:
         for join in (region.open or {}).values():
             if not region.present & join.node.blocking:
-                self.due.append(join)
+                self.agenda.due.append(join)
 
     def _appear(self, region: Region, parent: Region) -> None:
         if parent.children is not None:
@@ -76,15 +98,15 @@ class Counts:
 
     def _vanish(self, region: Region) -> None:
         if region.timers:
-            self.outlived.append(region)
+            self.agenda.outlived.append(region)
         parent = region.parent
         if parent is not None:
             if parent.children is not None:
                 parent.children.pop(region, None)
             if self.tracks_threads:
                 self._leave_thread(parent, region.index, 1)
-        if parent is None or region.node.partner >= 0:
-            self.emptied.append(region)
+        if region.node.partner >= 0:
+            self.agenda.emptied.append(region)
 
     def _enter_thread(self, region: Region, index: int, amount: int) -> None:
         threads = region.threads
@@ -111,7 +133,7 @@ class Counts:
             region.live_items -= 1
             if region.source is not None and not (region.held and index in region.held):
                 region.source.in_flight -= 1
-        self.settled.append((region, index))
+        self.agenda.settled.append((region, index))
 
     def hold(self, region: Region | None, index: int, home: Region) -> None:
         """Keep the places of the items that a value which waits to be folded comes from."""

@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from plait_graph._run.clock import Cancellable
+from plait_graph._clock import Cancellable
 from plait_graph._run.isolation import isolated, resume
 
 T = TypeVar('T')

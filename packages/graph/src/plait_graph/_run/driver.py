@@ -20,7 +20,6 @@ import anyio
 
 from plait_graph import events
 from plait_graph._calls import cancelled_from_within
-from plait_graph._run.clock import Clock
 from plait_graph._run.commands import (
     AskPermit,
     CancelTask,
@@ -32,16 +31,18 @@ from plait_graph._run.commands import (
     StopTimer,
 )
 from plait_graph._run.crew import CANCELLED, AnyioCrew, AsyncioCrew, make_crew
-from plait_graph._run.failures import ErrorMode, raise_failures
+from plait_graph._run.failures import raise_failures
 from plait_graph._run.informant import Informant
 from plait_graph._run.isolation import as_coroutine, resume
-from plait_graph._run.machine import Ended
+from plait_graph._run.outcomes import Ended
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Task
 from plait_graph.exceptions import GraphRuntimeError
+from plait_graph.run_options import ErrorMode
 from plait_graph.step import AnyStep, StepContext, make_context
 
 if TYPE_CHECKING:  # imported by the runs that need them
+    from plait_graph._clock import Clock
     from plait_graph._run.bodies import Bodies
     from plait_graph._run.reading import Reading
     from plait_graph._run.surroundings import Surroundings
@@ -54,6 +55,10 @@ _COROUTINE: Any = CoroutineType
 class Driver(Informant):
     """Runs one scheduler to its end."""
 
+    _context: Context
+    """Whose context variables the bodies see that do not run in place."""
+    _thread: int
+    """The thread that has the event loop."""
     _crew: AsyncioCrew | AnyioCrew | None = None
     _active: int = 0
     """Workers and readers that have not ended."""
@@ -79,8 +84,6 @@ class Driver(Informant):
         self.scheduler = scheduler
         self.listener: Callable[[events.RunEvent], None] | None = listener
         self._run_id = run_id
-        self._context = copy_context()
-        self._thread = get_ident()
 
     # The short road
 
@@ -90,6 +93,7 @@ class Driver(Informant):
         If the caller is cancelled, all bodies are, and their clean-up is waited for.
         """
         scheduler = self.scheduler
+        self._thread = get_ident()
         scheduler.begin(inputs)
         if self.takes_short_road:
             await self._run_alone()
@@ -102,10 +106,10 @@ class Driver(Informant):
 
     async def _run_alone(self) -> None:
         """Await bodies in place as long as there is one task and no more."""
-        scheduler, base = self.scheduler, self._context
+        scheduler = self.scheduler
         task = scheduler.take_alone()
         while task is not None:
-            env, context = task.region.env, base.copy()
+            env, context = task.region.env, copy_context()
             try:
                 state = env.state if env.isolated is None else self.state_of(task)
                 body: Any = task.node.node.call(make_context(state, env.deps, task.inputs, task, self))
@@ -136,6 +140,7 @@ class Driver(Informant):
 
     async def _run_together(self) -> None:
         """Let workers do what there is to do, and wait for them."""
+        self._context = copy_context()
         async with (self.own_crew or make_crew)() as crew:
             self._crew = crew
             async with self.surroundings or nullcontext():
@@ -354,6 +359,7 @@ class Driver(Informant):
 
     async def enter(self) -> None:
         """Be ready to start workers."""
+        self._thread, self._context = get_ident(), copy_context()
         self._crew = await (self.own_crew or make_crew)().__aenter__()
         try:
             if self.surroundings is not None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn, TypeAlias
+from typing import NoReturn
 
 from plait_graph.exceptions import GraphRuntimeError
-
-ErrorMode: TypeAlias = Literal['group', 'first']
+from plait_graph.run_options import ErrorMode
 
 
 def raise_failures(errors: list[BaseException], mode: ErrorMode) -> NoReturn:

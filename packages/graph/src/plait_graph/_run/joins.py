@@ -64,7 +64,7 @@ def _keep(machine: Machine, join: OpenJoin, value: Any, region: Region, index: i
     heapq.heappush(join.buffer, contribution)
     machine.counts.hold(region, index, join.region)
     if index not in (region.threads or ()):
-        machine.counts.settled.append((region, index))  # no token was there whose end would tell of it
+        machine.counts.agenda.settled.append((region, index))  # no token was there whose end would tell of it
 
 
 def position_of(value: Any, region: Region, index: int, home: Region) -> Position:
@@ -96,7 +96,7 @@ def open_join(machine: Machine, node: PlanNode, home: Region, visit: int) -> Ope
         home.open = {}
     home.open[node.index] = join
     machine.counts.place(home, node.leaving, join.index)
-    machine.counts.due.append(join)  # it may have nothing to wait for
+    machine.counts.agenda.due.append(join)  # it may have nothing to wait for
     return join
 
 
@@ -268,7 +268,7 @@ def _go_on_without_rest(machine: Machine, join: OpenJoin) -> None:
     join.is_enough = join.closed = True
     if join.node.needs is not None and join.node.needs.rest == 'cancel':
         _cancel_losers(machine, join.node, join.region)
-    machine.counts.due.append(join)
+    machine.counts.agenda.due.append(join)
 
 
 def _is_met(join: OpenJoin) -> bool:

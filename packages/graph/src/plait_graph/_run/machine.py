@@ -18,29 +18,13 @@ from plait_graph._run.commands import FOR_WORK_TO_COME, CancelTask, CloseSource
 from plait_graph._run.counts import Counts
 from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.ledger import NONE, Ledger
+from plait_graph._run.outcomes import Ended, Failed, Outcome
 from plait_graph._run.tokens import Departure, Environment, Region, Task
 from plait_graph.exceptions import GraphRuntimeError, LoopLimitReached
 from plait_graph.id_types import TaskID
 
 FAILED: Any = object()
 """Stands for the value of a function that raised."""
-
-
-@dataclass(slots=True)
-class Ended:
-    """The run has a value."""
-
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The run has failed, with all that failed before it stopped."""
-
-    errors: list[BaseException]
-
-
-Outcome: TypeAlias = Ended | Failed
 
 
 @dataclass(slots=True)
@@ -116,8 +100,6 @@ class Machine(Ledger):
         self.sources: dict[int, Region] = {}
         """The asynchronous sources that are being read, by the region's id."""
         self.moves: deque[Move] = deque()
-        self.thirsty: deque[Region] = deque()
-        """Maps over plain iterables that have places for further items."""
         self.shown: deque[Shown] = deque() if watched else _NEVER_SHOWN
         """What the one who watches has not seen yet."""
         self.errors: list[BaseException] = []
@@ -136,7 +118,7 @@ class Machine(Ledger):
             region.members, region.children = {}, {}
         if node.timed:
             self.await_joins(region)
-            self.counts.outlived.append(region)  # it may stay empty
+            self.counts.agenda.outlived.append(region)  # it may stay empty
         if self.listener is not None:
             region.cause = self.cause
         return region
@@ -311,9 +293,10 @@ class Machine(Ledger):
         if self.outcome is not None:
             return
         self.outcome = outcome
-        for waiting in (self.ready, self.moves, self.thirsty):
-            if waiting:
-                waiting.clear()
+        if self.ready:
+            self.ready.clear()
+        if self.moves:
+            self.moves.clear()
         if self.has_waited:
             self._stop_waiting()
         if self.commands:  # what was cancelled before is still to be

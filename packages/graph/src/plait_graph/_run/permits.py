@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from plait_graph._run.clock import Cancellable
+from plait_graph._clock import Cancellable
 from plait_graph._run.commands import AskPermit
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Task

@@ -16,7 +16,8 @@ from plait_graph._run.attempts import ask
 from plait_graph._run.commands import StartTimer
 from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.joins import position_of
-from plait_graph._run.machine import Ended, Failed, Shown
+from plait_graph._run.machine import Shown
+from plait_graph._run.outcomes import Ended, Failed
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.snapshot import VERSION, Data
 from plait_graph._run.sources import SOURCE_THREAD
@@ -75,7 +76,8 @@ class _Restoring:
         self._outcome(data['outcome'])
         for name in scheduler.queues:
             ask(scheduler, name)
-        for pending in (scheduler.counts.due, scheduler.counts.settled, scheduler.counts.emptied):
+        agenda = scheduler.counts.agenda
+        for pending in (agenda.due, agenda.settled, agenda.emptied):
             pending.clear()  # the snapshot was taken at rest
         return scheduler
 

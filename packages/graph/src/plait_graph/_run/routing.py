@@ -7,7 +7,8 @@ from typing import Any, TypeAlias, cast
 
 from plait_graph._compile.plan import Kind, PlanEdge, PlanNode
 from plait_graph._run import joins
-from plait_graph._run.machine import FAILED, Ended, Machine, Shown
+from plait_graph._run.machine import FAILED, Machine, Shown
+from plait_graph._run.outcomes import Ended
 from plait_graph._run.sources import SOURCE_THREAD, want_item
 from plait_graph._run.tokens import Batch, Environment, Region, Source, Task
 from plait_graph.basenode import BaseNode, End
@@ -97,7 +98,7 @@ def _enter(machine: Machine, node: PlanNode, value: Any, region: Region, index: 
         if env is FAILED:
             return
     child = machine.region(node, region, index, visit, env)
-    machine.counts.emptied.insert(0, child)  # it may stay empty, if it begins with a map that has no items
+    machine.counts.agenda.emptied.insert(0, child)  # it may stay empty, if it begins with a map that has no items
     machine.go_on(node, inputs, child, 0, visit)
 
 

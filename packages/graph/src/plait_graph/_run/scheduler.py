@@ -13,7 +13,8 @@ from typing import Any
 from plait_graph import events
 from plait_graph._compile.plan import Kind, PlanNode
 from plait_graph._run import attempts, joins, routing, sources
-from plait_graph._run.machine import Ended, Failed, Shown, writer_of
+from plait_graph._run.machine import Shown, writer_of
+from plait_graph._run.outcomes import Ended, Failed
 from plait_graph._run.settling import Settling
 from plait_graph._run.tokens import Batch, Region, Task, Timer
 from plait_graph.exceptions import RunTimeout
@@ -50,8 +51,6 @@ class Scheduler(Settling):
             return
         self.go_on(start, inputs, root, 0, 0)
         self.settle(None)
-        if not root.present and self.outcome is None:
-            self.note_empty(root)
 
     def take(self) -> Task | None:
         """A worker is free: the oldest task that is ready, or nothing if there is none or no more may run at once."""
@@ -154,9 +153,15 @@ class Scheduler(Settling):
     def _step_on(self, task: Task, value: Any) -> Task | None:
         """Let a step's value go where it goes; gives the next step's task if no count changes on the way."""
         node = task.node
-        target = self.nodes[node.straight] if node.straight >= 0 else self._go_past_decisions(task, value)
-        if target is None:
+        if node.straight >= 0:
+            target = self.nodes[node.straight]
+        elif node.is_last:
+            self._end(task, value)
             return None
+        else:
+            target = self._go_past_decisions(task, value)
+            if target is None:
+                return None
         self.next_id += 1
         return Task(self.next_id - 1, target, value, task.region, task.index, task.visit + 1)
 
@@ -178,12 +183,16 @@ class Scheduler(Settling):
         if target.is_step and not edge.transforms and target.arriving == task.node.arriving and target.policy is None:
             return target
         if target.kind is _END and not edge.transforms:
-            self.stop(Ended(value))
-            self.counts.remove(task.region, task.node.arriving, task.index)
+            self._end(task, value)
             return None
         self.pass_on(node, edge, value, task.region, task.index, task.visit)
         self.settle(task)
         return None
+
+    def _end(self, task: Task, value: Any) -> None:
+        """Let a step's value be that of the run."""
+        self.stop(Ended(value))
+        self.counts.remove(task.region, task.node.arriving, task.index)
 
     def _leave_step(self, task: Task, value: Any) -> None:
         """Let a step's value go where it goes."""

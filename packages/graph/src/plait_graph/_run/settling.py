@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait_graph._run import branches, joins, routing, sources
+from plait_graph._run.counts import Agenda
 from plait_graph._run.evaluator import EXHAUSTED
 from plait_graph._run.machine import FAILED, Loss, Machine, Shown
 from plait_graph._run.tokens import OpenJoin, Region, Task
@@ -29,23 +30,28 @@ class Settling(Machine):
             self.counts.remove(task.region, task.node.arriving, task.index)
         while self.outcome is None and self._see_to_next():
             pass
+        if not self.root.present and self.outcome is None:
+            self.note_empty(self.root)
 
     def _see_to_next(self) -> bool:
         """Do the next thing that what happened has made possible; tells whether there was one."""
-        counts = self.counts
         if self.losses:
             first, *self.losses = self.losses
             self._lose(first)
-        elif counts.emptied:  # before all else: what lies around an empty subgraph has failed with it
-            self.note_empty(counts.emptied.pop(0))  # graphs within others come first
-        elif counts.settled:
-            self._note_settled(*counts.settled.pop())
-        elif counts.outlived:
-            self._forget_deadlines(counts.outlived.pop())
-        elif self.thirsty:
-            self._feed(self.thirsty.popleft())
-        elif counts.due:
-            self._fire(counts.due.popleft())
+            return True
+        return self.counts.has_agenda and self._see_to_agenda(self.counts.agenda)
+
+    def _see_to_agenda(self, agenda: Agenda) -> bool:
+        if agenda.emptied:  # before all else: what lies around an empty subgraph has failed with it
+            self.note_empty(agenda.emptied.pop(0))  # graphs within others come first
+        elif agenda.settled:
+            self._note_settled(*agenda.settled.pop())
+        elif agenda.outlived:
+            self._forget_deadlines(agenda.outlived.pop())
+        elif agenda.thirsty:
+            self._feed(agenda.thirsty.popleft())
+        elif agenda.due:
+            self._fire(agenda.due.popleft())
         else:
             return False
         return True
@@ -112,8 +118,8 @@ class Settling(Machine):
         if source is None:
             return
         self.cause = region.cause
-        counts = self.counts
-        while source.has_room and self.outcome is None and not (self.losses or counts.settled or counts.emptied):
+        agenda = self.counts.agenda
+        while source.has_room and self.outcome is None and not (self.losses or agenda.settled or agenda.emptied):
             item = sources.pull(self, region)
             if item is EXHAUSTED:
                 self.exhaust(region)
@@ -125,7 +131,7 @@ class Settling(Machine):
         self.show()
         source.requested = source.has_room and self.outcome is None
         if source.requested:  # what came of an item has to be seen to before the next one is pulled
-            self.thirsty.appendleft(region)
+            agenda.thirsty.appendleft(region)
 
     def deliver(self, region: Region, item: Any) -> None:
         """Let an item of a map go on; its place is kept until it has come to rest."""
@@ -139,8 +145,9 @@ class Settling(Machine):
         self.go_on(node, item, region, index, region.visit)
         self._move_all()
         self.counts.remove(region, node.leaving, index)
-        if self.counts.settled and self.counts.settled[-1] == (region, index):
-            self.counts.settled.pop()
+        settled = self.counts.agenda.settled
+        if settled and settled[-1] == (region, index):
+            settled.pop()
             if self.plan.tracks_threads:
                 joins.fold_in_order(self, region)
 

@@ -13,7 +13,8 @@ import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from plait_graph._run.machine import Ended, Failed, Shown
+from plait_graph._run.machine import Shown
+from plait_graph._run.outcomes import Ended, Failed
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import (
     Attempt,

@@ -22,7 +22,7 @@ def want_item(machine: Machine, region: Region) -> None:
     if source.is_async:
         machine.commands.append(PullItem(region))
     else:
-        machine.thirsty.append(region)
+        machine.counts.agenda.thirsty.append(region)
 
 
 def pull(machine: Machine, region: Region) -> Any:

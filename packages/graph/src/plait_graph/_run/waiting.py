@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from plait_graph._run.clock import Cancellable
+from plait_graph._clock import Cancellable
 from plait_graph._run.permits import Permits
 from plait_graph._run.tokens import Timer
 

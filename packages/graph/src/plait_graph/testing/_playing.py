@@ -13,11 +13,11 @@ import anyio.to_thread
 
 from plait_graph._run.driver import Driver
 from plait_graph._run.evaluator import Evaluator
+from plait_graph._run.launch import make_environment
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.surroundings import Surroundings
 from plait_graph._typevars import Output, State
 from plait_graph.graph import Graph
-from plait_graph.run_options import make_environment
 from plait_graph.testing._comparing import difference, shown
 from plait_graph.testing._exploring import Attempt, Choices, order_of
 from plait_graph.testing._inline import Inline

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
-from plait_graph._run.clock import Cancellable
+from plait_graph._clock import Cancellable
 from plait_graph._run.commands import (
     AskPermit,
     CancelTask,
@@ -19,13 +19,13 @@ from plait_graph._run.commands import (
 )
 from plait_graph._run.evaluator import Evaluator
 from plait_graph._run.failures import raise_failures
-from plait_graph._run.machine import Ended
+from plait_graph._run.launch import make_environment
+from plait_graph._run.outcomes import Ended
 from plait_graph._run.scheduler import Scheduler
 from plait_graph._run.tokens import Region, Task, Timer
 from plait_graph._typevars import Deps, Input, Output, State
 from plait_graph.exceptions import GraphRuntimeError
 from plait_graph.graph import Graph
-from plait_graph.run_options import make_environment
 from plait_graph.testing._places import items_of
 from plait_graph.testing.clock import TestClock
 from plait_graph.testing.recording import RecordedEvents
