@@ -1,6 +1,8 @@
 """What all tests share: the event loops they run on, and how hard Hypothesis looks."""
 
+import asyncio
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,3 +23,14 @@ settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE') or ('ci' if os.enviro
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run each asynchronous test on both loops; it need not ask for it."""
     return request.param
+
+
+@pytest.fixture
+def thread_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """The event loop of the thread, for tests of `run_sync`; whatever loop is there afterwards is closed."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield loop
+    asyncio.get_event_loop_policy().get_event_loop().close()
+    loop.close()
+    asyncio.set_event_loop(None)

@@ -1,0 +1,1 @@
+"""The records that messages are made of, one idea a room; `plait_agent.messages` is their door."""

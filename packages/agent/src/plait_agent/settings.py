@@ -1,0 +1,46 @@
+"""What can be asked of a model beside its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict, cast
+
+__all__ = 'ModelSettings', 'merge_model_settings'
+
+
+class ModelSettings(TypedDict, total=False):
+    """Settings that several providers know; each has more of its own. What is not given is the provider's default."""
+
+    max_tokens: int
+    """How many tokens the answer may have."""
+    temperature: float
+    """How random the answer is."""
+    top_p: float
+    """From which share of the probability tokens are drawn."""
+    timeout: float | Any
+    """How many seconds a request may take, or a time-out of the HTTP library."""
+    parallel_tool_calls: bool
+    """Whether one answer may call several tools."""
+    tool_choice: Literal['auto', 'none', 'required'] | list[str] | Any
+    """Which tools have to be called."""
+    seed: int
+    """Makes answers as repeatable as the provider can."""
+    presence_penalty: float
+    """How much tokens are avoided that have been there."""
+    frequency_penalty: float
+    """How much tokens are avoided that have been there often."""
+    logit_bias: dict[str, int]
+    """How much certain tokens are preferred."""
+    stop_sequences: list[str]
+    """Texts that end the answer."""
+    extra_headers: dict[str, str]
+    """HTTP headers to be sent as well."""
+    extra_body: object
+    """What is added to the body of the request."""
+
+
+def merge_model_settings(base: ModelSettings | None, overrides: ModelSettings | None) -> ModelSettings | None:
+    """Lay settings over others, key by key; either may be missing."""
+    if base is None or overrides is None:
+        return base if overrides is None else overrides
+    return cast('ModelSettings', {**cast('Mapping[str, Any]', base), **cast('Mapping[str, Any]', overrides)})
