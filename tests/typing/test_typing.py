@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RIGHT = sorted(Path(__file__).parent.glob('right/*.py'))
-WRONG = Path(__file__).parent / 'wrong.py'
-SOURCES = Path(os.environ.get('PLAIT_SOURCES', ROOT / 'packages' / 'graph' / 'src'))
+WRONG = sorted(Path(__file__).parent.glob('wrong*.py'))
+SOURCES = [ROOT / 'packages' / name / 'src' for name in ('graph', 'agent')]
 
 
 @pytest.fixture(scope='session', params=['pyright', 'mypy'])
@@ -28,8 +28,8 @@ def ask_pyright(folder):
     settings.write_text(
         json.dumps(
             {
-                'include': [os.path.relpath(path, folder) for path in (*RIGHT, WRONG)],  # it takes no absolute ones
-                'extraPaths': [str(SOURCES)],
+                'include': [os.path.relpath(path, folder) for path in (*RIGHT, *WRONG)],  # it takes no absolute ones
+                'extraPaths': [str(path) for path in SOURCES],
                 'typeCheckingMode': 'strict',
                 'pythonVersion': '3.11',
             }
@@ -38,7 +38,7 @@ def ask_pyright(folder):
     command = [sys.executable, '-m', 'pyright', '--pythonpath', sys.executable, '--outputjson', '-p', str(settings)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     report = json.loads(answer.stdout)
-    assert report['summary']['filesAnalyzed'] >= len(RIGHT) + 1
+    assert report['summary']['filesAnalyzed'] >= len(RIGHT) + len(WRONG)
     return [
         (Path(each['file']), each['range']['start']['line'] + 1, each['message'])
         for each in report['generalDiagnostics']
@@ -50,10 +50,10 @@ def ask_mypy(folder):
     """The errors of mypy in strict mode."""
     settings = folder / 'mypy.ini'
     settings.write_text(
-        f'[mypy]\nstrict = true\npython_version = 3.11\nfollow_imports = silent\nmypy_path = {SOURCES}\n'
+        f'[mypy]\nstrict = true\npython_version = 3.11\nfollow_imports = silent\nmypy_path = {":".join(map(str, SOURCES))}\n'
     )
     command = [sys.executable, '-m', 'mypy', '--config-file', str(settings), '--cache-dir', str(folder / 'cache')]
-    command += ['--no-pretty', '--show-absolute-path', *map(str, (*RIGHT, WRONG))]
+    command += ['--no-pretty', '--show-absolute-path', *map(str, (*RIGHT, *WRONG))]
     answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert answer.returncode in (0, 1), answer.stderr
     found = re.findall(r'^(.+?):(\d+): error: (.*)$', answer.stdout, re.MULTILINE)
@@ -68,18 +68,20 @@ def test_right_programs_are_accepted(path, findings):
 
 
 @pytest.mark.timeout(600)
-def test_each_wrong_line_is_refused(findings):
-    """Each line of the wrong program that is marked has an error."""
-    marked = {number for number, line in enumerate(WRONG.read_text().splitlines(), 1) if line.endswith('# wrong')}
-    refused = {line for file, line, _ in findings if file == WRONG}
+@pytest.mark.parametrize('path', WRONG, ids=lambda path: path.stem)
+def test_each_wrong_line_is_refused(path, findings):
+    """Each line of a wrong program that is marked has an error."""
+    marked = {number for number, line in enumerate(path.read_text().splitlines(), 1) if line.endswith('# wrong')}
+    refused = {line for file, line, _ in findings if file == path}
 
     assert sorted(marked - refused) == []
 
 
 @pytest.mark.timeout(600)
-def test_no_other_line_is_refused(findings):
-    """No line of the wrong program has an error that is not marked."""
-    lines = WRONG.read_text().splitlines()
-    unmarked = [each for each in findings if each[0] == WRONG and not lines[each[1] - 1].endswith('# wrong')]
+@pytest.mark.parametrize('path', WRONG, ids=lambda path: path.stem)
+def test_no_other_line_is_refused(path, findings):
+    """No line of a wrong program has an error that is not marked."""
+    lines = path.read_text().splitlines()
+    unmarked = [each for each in findings if each[0] == path and not lines[each[1] - 1].endswith('# wrong')]
 
     assert unmarked == []

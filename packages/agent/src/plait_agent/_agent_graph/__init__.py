@@ -1,0 +1,1 @@
+"""The loop of an agent: a graph of three nodes, and what they do."""
