@@ -123,7 +123,7 @@ FIND_PYTHON = PYENV_VERSION=$(PYENV_PYTHONS) $(UV) python find --system --no-pro
 .venvs/bench/.stamp: $(MANIFESTS) tests/benchmarks/requirements.txt | $(UV_FILE)
 	@echo "Setting up .venvs/bench"
 	@$(UV) venv --quiet --clear .venvs/bench
-	@$(UV) pip install --quiet --python .venvs/bench -r tests/benchmarks/requirements.txt -e packages/graph
+	@$(UV) pip install --quiet --python .venvs/bench -r tests/benchmarks/requirements.txt -e packages/graph -e packages/agent
 	@touch $@
 
 .venvs/%/.stamp: $(MANIFESTS) | $(UV_FILE)

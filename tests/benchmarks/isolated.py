@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,19 @@ _STATEMENTS = (
     'import langgraph.graph',
     'import networkx',
 )
+_AGENT_STATEMENTS = (
+    _BARE,
+    'import plait_agent',
+    'from plait_agent import Agent',
+    # What a program has loaded when it has an agent that can run.
+    "from plait_agent import Agent; Agent('test').graph",
+    'import pydantic_ai',
+    "from pydantic_ai import Agent; Agent('test')",
+)
 _IMPORT_ALLOWANCE_MS = 40.0
+_AGENT_IMPORT_SHARE = 1 / 4
+
+Checks = Callable[[dict[str, list[float]], dict[str, bool]], list[Check]]
 _MAP_GROWTH_MB = 20.0
 _LOOP_GROWTH_MB = 5.0
 
@@ -51,12 +63,22 @@ class _ProbeError(Exception):
 
 
 def imports(rounds: int) -> Section:
+    """Measure imports of the engine and its peers."""
+    return _imports('import', _STATEMENTS, rounds, _import_checks)
+
+
+def agent_imports(rounds: int) -> Section:
+    """Measure imports of the agent layer and its peer."""
+    return _imports('agent-import', _AGENT_STATEMENTS, rounds, _agent_import_checks)
+
+
+def _imports(name: str, statements: Sequence[str], rounds: int, check: Checks) -> Section:
     """Measure imports in processes of their own, in turn, with bytecode compiled beforehand."""
     samples: dict[str, list[float]] = {}
     failures: dict[str, str] = {}
     loads_networkx: dict[str, bool] = {}
     with tempfile.TemporaryDirectory(prefix='bench-bytecode-') as bytecode:
-        for statement in _STATEMENTS:
+        for statement in statements:
             try:
                 loads_networkx[statement] = _import(statement, bytecode)['networkx']
             except _ProbeError as error:
@@ -65,14 +87,14 @@ def imports(rounds: int) -> Section:
             for statement in loads_networkx:
                 samples.setdefault(statement, []).append(_import(statement, bytecode)['cpu'] * 1e3)
     return Section(
-        name='import',
+        name=name,
         title='import, CPU ms above bare Python',
         rows=[
             ('statement', 'median', 'range', 'networkx loaded'),
             *(_import_row(statement, samples, loads_networkx) for statement in samples if statement != _BARE),
         ],
         notes=[f'{statement}: {message}' for statement, message in failures.items()],
-        checks=_import_checks(samples, loads_networkx),
+        checks=check(samples, loads_networkx),
         data={'cpu_ms': samples, 'networkx_loaded': loads_networkx, 'failures': failures},
     )
 
@@ -106,6 +128,19 @@ def _import_checks(samples: dict[str, list[float]], loads_networkx: dict[str, bo
         Check(claim, measured, bar, above.median <= _IMPORT_ALLOWANCE_MS),
         Check(lazy, 'yes' if loaded else 'no', 'no', not loaded),
     ]
+
+
+def _agent_import_checks(samples: dict[str, list[float]], _loads_networkx: dict[str, bool]) -> list[Check]:
+    claim, bar = 'agent-import: plait_agent / pydantic_ai', f'<= {_AGENT_IMPORT_SHARE}'
+    if 'pydantic_ai' not in ' '.join(samples):
+        return [Check.unmeasured(claim, bar)]
+    ours, peers = (
+        [value - low for value, low in zip(samples[statement], samples[_BARE], strict=True)]
+        for statement in ('from plait_agent import Agent', 'import pydantic_ai')
+    )
+    share = Spread.over([ours_ms / peers_ms for ours_ms, peers_ms in zip(ours, peers, strict=True)])
+    measured = f'{share.median:.2f} ({share.low:.2f} .. {share.high:.2f})'
+    return [Check(claim, measured, bar, share.median <= _AGENT_IMPORT_SHARE)]
 
 
 def _difference(values: Sequence[float], base: Sequence[float]) -> Spread:

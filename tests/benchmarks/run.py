@@ -12,6 +12,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+import agents
 import isolated
 import suite
 from harness import run_race
@@ -19,8 +20,17 @@ from report import Section, machine, race_section, section_lines, verdict_lines
 
 Experiment = Callable[[], Section]
 
-_NAMES = (*suite.RACES, 'import', 'map-memory', 'loop-memory')
-_DISTRIBUTIONS = ('plait-graph', 'pydantic-graph', 'langgraph', 'anyio', 'pydantic', 'networkx')
+_NAMES = (*suite.RACES, *agents.RACES, 'import', 'agent-import', 'map-memory', 'loop-memory')
+_DISTRIBUTIONS = (
+    'plait-graph',
+    'plait-agent',
+    'pydantic-graph',
+    'pydantic-ai-slim',
+    'langgraph',
+    'anyio',
+    'pydantic',
+    'networkx',
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Compare Plait with asyncio by hand, pydantic-graph and LangGraph.')
+    parser = argparse.ArgumentParser(
+        description='Compare Plait with asyncio by hand, pydantic-graph, LangGraph and pydantic-ai.'
+    )
     parser.add_argument('--quick', action='store_true', help='smaller sizes and 3 rounds: half a minute')
     parser.add_argument(
         '--only',
@@ -82,9 +94,14 @@ def _experiments(contenders: suite.Contenders, rounds: int, *, quick: bool) -> M
         running = run_race(make(contenders, sizes), rounds=rounds, sample_seconds=sample_seconds)
         return race_section(asyncio.run(running), floor=suite.FLOOR, ours=suite.OURS)
 
+    def agent_race(make: Callable[[], suite.Race]) -> Section:
+        return race(lambda _contenders, _sizes: make())
+
     return {
         **{name: partial(race, make) for name, make in suite.RACES.items()},
+        **{name: partial(agent_race, make) for name, make in agents.RACES.items()},
         'import': partial(isolated.imports, rounds),
+        'agent-import': partial(isolated.agent_imports, rounds),
         'map-memory': partial(isolated.map_memory, sizes),
         'loop-memory': partial(isolated.loop_memory, sizes),
     }
