@@ -19,12 +19,17 @@ from typing import Any
 import pytest
 from pytest_examples import CodeExample, EvalExample, find_examples
 
-import plait_graph
+from plait_agent import Agent, models
 from plait_graph import Graph, limits
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / 'packages' / 'graph' / 'src' / 'plait_graph'
-PAGES = [*sorted((ROOT / 'docs').rglob('*.md')), ROOT / 'README.md', ROOT / 'packages' / 'graph' / 'README.md']
+PACKAGES = {
+    'plait_graph': ROOT / 'packages' / 'graph' / 'src' / 'plait_graph',
+    'plait_agent': ROOT / 'packages' / 'agent' / 'src' / 'plait_agent',
+}
+REFERENCE = {'plait_graph': ROOT / 'docs' / 'reference', 'plait_agent': ROOT / 'docs' / 'reference' / 'agent'}
+READMES = [ROOT / 'README.md', *sorted((ROOT / 'packages').glob('*/README.md'))]
+PAGES = [*sorted((ROOT / 'docs').rglob('*.md')), *READMES]
 
 LINE_LENGTH = 100
 
@@ -36,6 +41,13 @@ SCRIPT = {'__spec__': None}
 def own_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each page have the names of limits for itself, as a program of its own has."""
     monkeypatch.setattr(limits, '_lines', {})
+
+
+@pytest.fixture(autouse=True)
+def own_switches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back what a page switches for the whole process."""
+    monkeypatch.setattr(models, 'ALLOW_MODEL_REQUESTS', models.ALLOW_MODEL_REQUESTS)
+    monkeypatch.setattr(Agent, '_instrument_default', Agent._instrument_default)
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +63,9 @@ def blocks_by_page() -> list[Any]:
 
 
 def blocks_of_docstrings() -> list[Any]:
-    """The Python blocks in the docstrings of the package."""
-    return [pytest.param(block, id=f'{block.path.stem}:{block.start_line}') for block in find_examples(PACKAGE)]
+    """The Python blocks in the docstrings of the packages."""
+    blocks = find_examples(*PACKAGES.values())
+    return [pytest.param(block, id=f'{block.path.stem}:{block.start_line}') for block in blocks]
 
 
 def check(block: CodeExample, evaluate: EvalExample, names: dict[str, Any]) -> dict[str, Any]:
@@ -109,6 +122,7 @@ def test_blocks_of_docstrings_run(block: CodeExample, eval_example: EvalExample)
 def pictures_of(names: dict[str, Any]) -> set[str]:
     """What the graphs among some names are drawn as."""
     graphs = [value for value in names.values() if isinstance(value, Graph)]
+    graphs += [value.graph for value in names.values() if isinstance(value, Agent)]
     return {graph.render(direction=direction) for graph in graphs for direction in (None, 'LR')}
 
 
@@ -127,20 +141,31 @@ def test_sentences_have_lines_of_their_own(page: Path):
     assert re.findall(r'.*(?<!e\.g)(?<!i\.e)[a-z)`][.?!] +[A-Z].*', text) == []
 
 
-MODULES = sorted(path.stem for path in PACKAGE.glob('*.py') if not path.stem.startswith('_'))
+def public_rooms() -> list[tuple[str, str]]:
+    """Packages, each with the dotted names of the rooms that users import from."""
+    rooms = [
+        (package, '.'.join(path.relative_to(folder).with_suffix('').parts).removesuffix('.__init__'))
+        for package, folder in PACKAGES.items()
+        for pattern in ('*.py', '*/__init__.py', 'models/*.py')
+        for path in folder.glob(pattern)
+    ]
+    return sorted({(package, room) for package, room in rooms if not re.search(r'(^|\.)_', room)})
 
 
-@pytest.mark.parametrize('name', MODULES)
-def test_reference_has_every_public_name(name: str):
-    """Each public name of a public module is on the module's page of the reference."""
-    page = ROOT / 'docs' / 'reference' / f'{"node" if name == "node_types" else name}.md'
-    said = set(re.findall(r'^        - (\w+)$|`(\w+)`', page.read_text(encoding='utf-8'), flags=re.MULTILINE))
+@pytest.mark.parametrize(('package', 'room'), public_rooms())
+def test_reference_has_every_public_name(package: str, room: str):
+    """Each public name of a public room is on the room's page of the reference."""
+    name = 'node' if room == 'node_types' else room
+    page = (REFERENCE[package] / f'{name}.md').read_text(encoding='utf-8')
+    said = set(re.findall(r'^        - (\w+)$|`(\w+)`', page, flags=re.MULTILINE))
 
-    assert set(import_module(f'plait_graph.{name}').__all__) <= {either for pair in said for either in pair}
+    assert set(import_module(f'{package}.{room}').__all__) <= {either for pair in said for either in pair}
 
 
-def test_reference_lists_the_front_door():
-    """Each name that `plait_graph` gives is on the first page of the reference, and leads to its description."""
-    page = (ROOT / 'docs' / 'reference' / 'index.md').read_text(encoding='utf-8')
+@pytest.mark.parametrize('package', PACKAGES)
+def test_reference_lists_the_front_door(package: str):
+    """Each name that a package gives is on the first page of its reference, and leads to its description."""
+    page = (REFERENCE[package] / 'index.md').read_text(encoding='utf-8')
+    door = set(import_module(package).__all__) - {'models', '__version__'}
 
-    assert sorted(re.findall(r'\[`(\w+)`\]\[plait_graph\.\w+\.\1\]', page)) == sorted(plait_graph.__all__)
+    assert sorted(re.findall(rf'\[`(\w+)`\]\[{package}\.[\w.]+\.\1\]', page)) == sorted(door)

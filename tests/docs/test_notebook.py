@@ -1,4 +1,4 @@
-"""Graphs in a real notebook, run by Jupyter's own client in a process of its own."""
+"""Graphs and agents in a real notebook, run by Jupyter's own client in a process of its own."""
 
 import json
 import subprocess
@@ -41,6 +41,23 @@ def test_a_graph_runs_and_draws_itself_in_a_notebook(tmp_path):
     assert shown(cells[2])['text/plain'] == ['5']
     assert shown(cells[3])['text/vnd.mermaid'][0] == 'stateDiagram-v2\n'
     assert shown(cells[3])['text/markdown'][0] == '```mermaid\n'
+
+
+AGENT = """
+from plait_agent import Agent
+
+agent = Agent('test')
+"""
+
+
+def test_an_agent_runs_and_streams_in_a_notebook(tmp_path):
+    """In a notebook an agent can be run and streamed with and without `await`."""
+    run, streamed = "agent.run_sync('Hello').output", "agent.run_stream_sync('Hello').get_output()"
+
+    cells = run_notebook(tmp_path, AGENT, run, streamed, "(await agent.run('Hello')).output", 'agent.graph')
+
+    assert [shown(cell)['text/plain'] for cell in cells[1:4]] == [["'success (no tool calls)'"]] * 3
+    assert shown(cells[4])['text/vnd.mermaid'][0] == 'stateDiagram-v2\n'
 
 
 def run_notebook(folder, *sources):
