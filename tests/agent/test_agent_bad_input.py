@@ -5,6 +5,7 @@ import pytest
 from plait_agent import (
     Agent,
     FunctionToolset,
+    ModelHTTPError,
     ModelRetry,
     RequestUsage,
     Tool,
@@ -15,6 +16,7 @@ from plait_agent import (
 )
 from plait_agent.messages import ModelRequest, ModelResponse, TextPart, ToolCallPart, UserPromptPart
 from plait_agent.models.function import FunctionModel
+from plait_agent.models.test import TestModel
 from plait_graph import BaseNode, GraphSetupError
 
 LOAD_THEM = 'message_history has a dict in it, which is no message. Load stored messages with ModelMessagesTypeAdapter.'
@@ -357,3 +359,25 @@ async def test_a_node_is_streamed_once():
         with pytest.raises(AssertionError, match=r'stream\(\) should only be called once per node'):
             async with node.stream(run.ctx):
                 pass
+
+
+def test_no_key_is_shown_by_an_agent():
+    """What a program sends along in headers or in the body of requests is in no repr."""
+    settings = {'extra_headers': {'Authorization': 'SECRET'}, 'extra_body': {'api_key': 'SECRET'}, 'max_tokens': 3}
+    shown = repr(Agent(TestModel(settings=settings), model_settings=settings))
+
+    assert 'SECRET' not in shown
+    assert "model_settings={'extra_headers': '<hidden>', 'extra_body': '<hidden>', 'max_tokens': 3}" in shown
+
+
+async def test_no_key_is_shown_when_a_request_fails():
+    """Neither an error nor its notes have what is sent along with requests."""
+
+    def fail(_messages, _info):
+        raise ModelHTTPError(401, 'm', {'error': 'no such key'})
+
+    settings = {'extra_headers': {'Authorization': 'SECRET'}}
+    with pytest.raises(ModelHTTPError) as caught:
+        await Agent(FunctionModel(fail), model_settings=settings).run('x')
+
+    assert 'SECRET' not in ''.join((str(caught.value), repr(caught.value), *caught.value.__notes__))

@@ -44,3 +44,13 @@ def merge_model_settings(base: ModelSettings | None, overrides: ModelSettings | 
     if base is None or overrides is None:
         return base if overrides is None else overrides
     return cast('ModelSettings', {**cast('Mapping[str, Any]', base), **cast('Mapping[str, Any]', overrides)})
+
+
+_MAY_HOLD_KEYS = ('extra_headers', 'extra_body')
+
+
+def shown_settings(settings: ModelSettings | None) -> dict[str, Any] | None:
+    """Settings as they may be printed: without what is sent along with requests, which may hold keys."""
+    if settings is None:
+        return None
+    return {name: '<hidden>' if name in _MAY_HOLD_KEYS else value for name, value in settings.items()}

@@ -36,7 +36,7 @@ from plait_agent.agent._start import Start
 from plait_agent.agent.abstract import AbstractAgent
 from plait_agent.agent.options import KNOWN_OPTIONS, Changes, EventStreamHandler, Instructions
 from plait_agent.exceptions import UserError
-from plait_agent.settings import merge_model_settings
+from plait_agent.settings import merge_model_settings, shown_settings
 from plait_agent.usage import RunUsage, UsageLimits
 
 if TYPE_CHECKING:
@@ -223,11 +223,9 @@ class Agent(Decorators[DepsT, OutputT], AbstractAgent[DepsT, OutputT], Generic[D
         Agent._instrument_default = instrument
 
     def __repr__(self) -> str:
-        shown = ', '.join(
-            f'{name}={getattr(self, name)!r}'
-            for name in ('model', 'name', 'end_strategy', 'model_settings', 'output_type', 'instrument')
-        )
-        return f'{type(self).__name__}({shown})'
+        names = ('model', 'name', 'end_strategy', 'model_settings', 'output_type', 'instrument')
+        values = {name: getattr(self, name) for name in names} | {'model_settings': shown_settings(self.model_settings)}
+        return f'{type(self).__name__}({", ".join(f"{name}={value!r}" for name, value in values.items())})'
 
     # Running
 
