@@ -381,3 +381,16 @@ async def test_no_key_is_shown_when_a_request_fails():
         await Agent(FunctionModel(fail), model_settings=settings).run('x')
 
     assert 'SECRET' not in ''.join((str(caught.value), repr(caught.value), *caught.value.__notes__))
+
+
+@pytest.mark.usefixtures('thread_loop')
+def test_a_synchronous_run_fails_with_no_more_words():
+    """What `run_sync` raises says nothing of how it waits."""
+
+    def fail(_messages, _info):
+        raise KeyError('model')
+
+    with pytest.raises(KeyError) as caught:
+        Agent(FunctionModel(fail), name='asker').run_sync('x')
+
+    assert [note for note in caught.value.__notes__ if 'wait' in note] == []

@@ -17,7 +17,19 @@ def run_sync(start: Callable[[], Awaitable[T]]) -> T:
     Where a loop runs already, as in a notebook, it goes to a thread of its own. Ctrl-C cancels it, and its clean-up is
     waited for. The graph engine has all of this: what is awaited becomes its only step.
     """
-    return cast('T', waiting().run_sync(inputs=start))
+    failures: list[Exception] = []
+
+    async def work() -> T | None:
+        try:
+            return await start()
+        except Exception as error:  # noqa: BLE001 # raised below, so that it says nothing of the step that has waited
+            failures.append(error)
+            return None
+
+    value = waiting().run_sync(inputs=work)
+    if failures:
+        raise failures[0]
+    return cast('T', value)
 
 
 @cache
