@@ -150,7 +150,7 @@ def test_a_second_loop_goes_on_where_the_first_was_left() -> None:
 def test_a_stream_that_is_left_early_closes_the_model() -> None:
     """Leaving the block stops the model, which never was far ahead, and ends the thread."""
     endless = Endless()
-    before = threading.active_count()
+    before = {*threading.enumerate()}
     with model_request_stream_sync(endless.model, [QUESTION]) as stream:
         for _ in stream:
             break
@@ -158,7 +158,7 @@ def test_a_stream_that_is_left_early_closes_the_model() -> None:
     gc.collect()
     assert endless.is_closed
     assert endless.said < 300
-    assert threading.active_count() == before
+    assert {*threading.enumerate()} <= before  # others may have ended meanwhile
 
 
 def test_what_breaks_the_stream_reaches_the_loop() -> None:
