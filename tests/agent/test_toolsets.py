@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from toolset_parts import Watched, call, context, names, one, two
 
 from plait_agent.exceptions import ApprovalRequired, UserError
 from plait_agent.tools import RunContext, Tool, ToolDefinition
@@ -19,51 +20,8 @@ from plait_agent.toolsets import (
     RenamedToolset,
     WrapperToolset,
 )
-from plait_agent.usage import RunUsage
 
 HINT = 'Rename the tool or wrap the toolset in a `PrefixedToolset` to avoid name conflicts.'
-
-
-def context(**changes) -> RunContext[Any]:
-    """A run at some point."""
-    return RunContext(**{'deps': 'deps', 'model': None, 'usage': RunUsage(), 'run_step': 1, **changes})
-
-
-async def one(a: int = 1) -> int:
-    """Give one."""
-    return a
-
-
-async def two(ctx: RunContext[Any]) -> str:
-    """Give two."""
-    return f'two as {ctx.tool_name}'
-
-
-class Watched(FunctionToolset[Any]):
-    """Writes down when it is entered and left."""
-
-    def __init__(self, log, tools=(), **options):
-        super().__init__(tools, **options)
-        self.log = log
-
-    async def __aenter__(self):
-        self.log.append(f'enter {self.id}')
-        return self
-
-    async def __aexit__(self, kind, error, traceback):
-        self.log.append(f'leave {self.id}')
-
-
-async def names(toolset, ctx=None):
-    """The names of the tools that are offered."""
-    return list(await toolset.get_tools(ctx or context()))
-
-
-async def call(toolset, name, args=None, ctx=None):
-    """Call a tool as a run does."""
-    ctx = ctx or context(tool_name=name)
-    tool = (await toolset.get_tools(ctx))[name]
-    return await toolset.call_tool(name, tool.args_validator.validate_python(args or {}), ctx, tool)
 
 
 # ---------------------------------------------------------------------------------- wrappers

@@ -269,18 +269,22 @@ class Agent(Decorators[DepsT, OutputT], AbstractAgent[DepsT, OutputT], Generic[D
             spending=Spending(usage, limits, budget),
             tracing=tracing,
         )
+        first = self._first_node(prompt, instructions, functions, get('deferred_tool_results'))
+        return Start(self.graph, state, deps, first, self._limit, self._metadata_of(get('metadata'), overrides))
+
+    def _first_node(self, prompt: Any, instructions: str | None, functions: list[Function], results: Any) -> Any:
+        """What a run begins with: the prompt, or a node of the user's own before it."""
         prompting = self._prompting
         node = UserPromptNode[Any, Any](
             prompt,
-            deferred_tool_results=get('deferred_tool_results'),
+            deferred_tool_results=results,
             instructions=instructions,
             instructions_functions=functions,
             system_prompts=prompting.system_prompts,
             system_prompt_functions=prompting.system_functions,
             system_prompt_dynamic_functions=prompting.dynamic,
         )
-        first = node if self._wiring is None else self._wiring.enter(node)
-        return Start(self.graph, state, deps, first, self._limit, self._metadata_of(get('metadata'), overrides))
+        return node if self._wiring is None else self._wiring.enter(node)
 
     def _model_of(self, given: Any, overrides: Overrides) -> Model:
         model = (given or self._model) if overrides.model is UNSET else overrides.model
