@@ -2227,6 +2227,36 @@ def test_ctrl_c_in_run_sync_cleans_up(thread_loop):
     assert after_start(current_loop).run_sync() is thread_loop
 
 
+def test_ctrl_c_twice_leaves_no_thread_behind(thread_loop: asyncio.AbstractEventLoop):
+    """Who presses it again interrupts the loop itself; threads in which steps have run end all the same.
+
+    Python waits for threads that are left when it exits.
+    """
+    g = GraphBuilder(input_type=None, output_type=int)
+    threads: list[threading.Thread] = []
+
+    @g.step
+    def in_thread(ctx: StepContext[None, None, None]) -> int:
+        threads.append(threading.current_thread())
+        return 1
+
+    @g.step
+    async def waiting(ctx: StepContext[None, None, int]) -> int:
+        thread_loop.call_soon(signal.raise_signal, signal.SIGINT)
+        thread_loop.call_soon(signal.raise_signal, signal.SIGINT)
+        await anyio.sleep_forever()
+        return 1
+
+    g.add(
+        g.edge_from(g.start_node).to(in_thread), g.edge_from(in_thread).to(waiting), g.edge_from(waiting).to(g.end_node)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        g.build().run_sync(inputs=None)
+
+    threads[0].join(timeout=30)
+    assert not threads[0].is_alive()
+
+
 # Names
 
 

@@ -108,6 +108,11 @@ class Limit:
         """What the limit stands for."""
         return self._line.name
 
+    @property
+    def units_per_minute(self) -> float | None:
+        """How much the tickets of a minute may weigh together, and so one of them at most; `None` is without bound."""
+        return self._line.figures.units_per_minute
+
     def weighing(self, weight: Callable[[StepContext[Any, Any, Any]], float]) -> WeighedLimit:
         """This limit with a function that says how many units a call of a step will use.
 

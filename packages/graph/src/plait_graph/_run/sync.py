@@ -10,7 +10,7 @@ import asyncio
 import warnings
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 
@@ -34,20 +34,31 @@ def run_sync(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
             return portal.call(start)
     loop = _own_loop()
     task = loop.create_task(start())
+    waiting: list[asyncio.Task[T]] = []
     try:
         # The runner is asked for its handling of Ctrl-C, which cancels the run instead of interrupting whatever the
         # loop does; it is not closed.
-        return asyncio.Runner(loop_factory=lambda: loop).run(_result_of(task))
+        return asyncio.Runner(loop_factory=lambda: loop).run(_result_of(task, waiting))
     finally:
-        if not task.done():  # the loop itself was interrupted
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                loop.run_until_complete(task)
+        # A second Ctrl-C interrupts the loop itself. Threads in which steps have run end with the task that waits, so
+        # that one is let come to its end too.
+        for left in (*waiting, task):
+            _finish(loop, left)
 
 
-async def _result_of(task: asyncio.Task[T]) -> T:
+async def _result_of(task: asyncio.Task[T], waiting: list[asyncio.Task[T]]) -> T:
     """The result of a task, which is cancelled if the one who waits for it is."""
+    waiting.append(cast('asyncio.Task[T]', asyncio.current_task()))
     return await task
+
+
+def _finish(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+    """Cancel a task that was left in the middle, and wait for its clean-up."""
+    if task.done():
+        return
+    task.cancel()
+    with suppress(asyncio.CancelledError, KeyboardInterrupt):
+        loop.run_until_complete(task)
 
 
 def is_in_loop() -> bool:
