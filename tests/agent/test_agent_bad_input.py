@@ -1,11 +1,16 @@
 """What an agent says to a program, or a model, that asks for what cannot be."""
 
+from typing import Annotated
+
 import pytest
+from pydantic import BaseModel, Field
 
 from plait_agent import (
     Agent,
     FunctionToolset,
+    JsonSchemaTransformer,
     ModelHTTPError,
+    ModelProfile,
     ModelRetry,
     RequestUsage,
     Tool,
@@ -394,3 +399,30 @@ def test_a_synchronous_run_fails_with_no_more_words():
         Agent(FunctionModel(fail), name='asker').run_sync('x')
 
     assert [note for note in caught.value.__notes__ if 'wait' in note] == []
+
+
+class NoPatterns(JsonSchemaTransformer):
+    """The dialect of a model that knows no patterns."""
+
+    def transform(self, schema):
+        """Refuse them."""
+        if 'pattern' in schema:
+            raise UserError('Patterns are not known to this model. Leave them out.')
+        return schema
+
+
+class Code(BaseModel):
+    """Has what the model does not know."""
+
+    code: Annotated[str, Field(pattern='^x')]
+
+
+def test_an_output_that_the_model_cannot_be_asked_for_is_refused_where_it_is_written() -> None:
+    """The agent is not made, so that nobody finds out in the first run; other models may well take the type."""
+    model = TestModel(profile=ModelProfile(json_schema_transformer=NoPatterns))
+
+    with pytest.raises(UserError, match='Patterns are not known to this model'):
+        Agent(model, output_type=Code)
+
+    Agent(TestModel(), output_type=Code)
+    Agent(output_type=Code)

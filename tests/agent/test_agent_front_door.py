@@ -40,6 +40,8 @@ ROOMS = {
     'output': 'ToolOutput OutputObjectDefinition PromptedOutput TextOutput NativeOutput StructuredDict',
     'profiles': 'ModelProfile',
     'result': 'RunUsage AgentStream FinalResult StreamedRunResult StreamedRunResultSync',
+    'retries': 'RetryConfig AsyncTenacityTransport TenacityTransport wait_retry_after HTTPX2TenacityTransport'
+    ' AsyncHTTPX2TenacityTransport',
     'run': 'AgentRun AgentRunResult AgentRunResultEvent',
     'settings': 'ModelSettings merge_model_settings',
     'tools': 'ToolDefinition RunContext DeferredToolRequests DeferredToolResults ToolApproved ToolDenied Tool',

@@ -343,6 +343,15 @@ async def test_an_empty_response_by_a_content_filter():
     assert '"finish_reason": "content_filter"' in caught.value.body
 
 
+async def test_a_refusal_is_told():
+    """What the model has said in the place of an answer is in the error."""
+    details = {'finish_reason': 'stop', 'refusal': 'I must not.'}
+    model = answering([], finish_reason='content_filter', provider_details=details)
+
+    with pytest.raises(ContentFilterError, match=r"Content filter triggered\. The model refuses: 'I must not\.'"):
+        await Agent(model).run('x')
+
+
 @pytest.mark.parametrize(
     ('output_type', 'useless', 'useful', 'wanted'),
     [

@@ -6,6 +6,7 @@ import anyio
 import pytest
 from toolset_parts import Watched, call, context, names, one, two
 
+from plait_agent import Agent
 from plait_agent.exceptions import UserError
 from plait_agent.tools import RunContext
 from plait_agent.toolsets import AbstractToolset, CombinedToolset, FunctionToolset
@@ -239,3 +240,16 @@ async def test_visitors_see_what_was_found():
         toolset.apply(seen.append)
 
     assert seen == [toolset, found]
+
+
+async def test_an_agent_is_entered_by_the_first_block_and_left_by_the_last():
+    """Blocks within blocks share what they have entered, so that nothing is left while somebody needs it."""
+    log = []
+    agent = Agent('test', toolsets=[Watched(log, id='a'), Watched(log, id='b')])
+
+    async with agent:
+        async with agent:
+            assert log == ['enter a', 'enter b']
+        assert log == ['enter a', 'enter b']
+
+    assert log == ['enter a', 'enter b', 'leave b', 'leave a']

@@ -3,6 +3,7 @@
 import sys
 import types
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -411,6 +412,7 @@ async def test_a_closed_http_client_is_not_given_again() -> None:
 def test_a_missing_http_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the package and how to get it."""
     monkeypatch.setitem(sys.modules, 'httpx2', None)
+    monkeypatch.delitem(sys.modules, 'plait_agent.models._http', raising=False)
 
     with pytest.raises(ImportError, match=r'pip install httpx2'):
-        models.cached_async_http_client(provider='none')
+        import_module('plait_agent.models._http')

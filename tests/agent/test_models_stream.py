@@ -198,26 +198,27 @@ async def test_a_stream_that_is_left_early_closes_the_provider() -> None:
     assert await kinds_told(stream) == []
 
 
-async def test_a_stream_whose_first_event_was_waited_for_closes_the_provider_too() -> None:
+async def test_a_stream_whose_beginning_was_waited_for_closes_the_provider_too() -> None:
     """The provider is closed also if nobody has iterated."""
     async with Scripted(say_ab) as stream:
-        await stream.wait_first_event()
+        await stream.wait_first_content()
         assert not stream.is_provider_closed
 
     assert stream.is_provider_closed
 
 
-async def test_waiting_for_the_first_event_takes_nothing_away() -> None:
+async def test_waiting_for_the_beginning_takes_nothing_away() -> None:
     """Whoever iterates after the wait gets all events; waiting again does nothing."""
     async with Scripted(say_ab) as stream:
         await stream.wait_first_event()
+        await stream.wait_first_content()
         await stream.wait_first_event()
 
         assert await kinds_told(stream) == ['part_start', 'final_result', 'part_delta', 'part_end']
 
 
-async def test_waiting_for_the_first_event_raises_what_the_provider_raises() -> None:
-    """A provider that refuses does so where its first event is waited for."""
+async def test_waiting_for_the_beginning_raises_what_the_provider_raises() -> None:
+    """A provider that refuses does so where its beginning is waited for."""
 
     def refuse(_: ModelResponsePartsManager) -> Iterator[Sequence[Any]]:
         raise ConnectionError('refused')
@@ -225,13 +226,34 @@ async def test_waiting_for_the_first_event_raises_what_the_provider_raises() -> 
 
     async with Scripted(refuse) as stream:
         with pytest.raises(ConnectionError, match='refused'):
-            await stream.wait_first_event()
+            await stream.wait_first_content()
+
+
+def begin_empty(parts: ModelResponsePartsManager) -> Iterator[Sequence[Any]]:
+    """A text that begins without a letter, and a provider that fails after the first one."""
+    yield parts.handle_part(vendor_part_id='text', part=TextPart(''))
+    yield parts.handle_text_delta(vendor_part_id='text', content='a')
+    raise ConnectionError('broken off')
+
+
+async def test_a_part_that_begins_empty_says_nothing_yet() -> None:
+    """The wait goes on to the first letter and not further, and the events are as they would have been."""
+    async with Scripted(begin_empty) as stream:
+        await stream.wait_first_event()
+        await stream.wait_first_content()
+        events = aiter(stream)
+        start, _, delta = [await anext(events) for _ in range(3)]
+
+        with pytest.raises(ConnectionError, match='broken off'):
+            await anext(events)
+
+    assert (start.part.content, delta.delta.content_delta) == ('', 'a')
 
 
 async def test_an_empty_stream_tells_nothing() -> None:
     """A provider that says nothing leaves a response without parts."""
     async with Scripted(lambda _: iter(())) as stream:
-        await stream.wait_first_event()
+        await stream.wait_first_content()
 
         assert await kinds_told(stream) == []
         assert stream.get().parts == []

@@ -13,10 +13,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from plait_agent._retry_after import find_retry_after
 from plait_agent.exceptions import FallbackExceptionGroup, ModelAPIError, ModelHTTPError
 from plait_agent.messages import ModelMessage, ModelRequest, ModelResponse, TextPart
 from plait_agent.models import Model, ModelRequestParameters, StreamedResponse
-from plait_agent.models.concurrency import ConcurrencyLimitedModel, find_retry_after, limit_model_concurrency
+from plait_agent.models.concurrency import ConcurrencyLimitedModel, limit_model_concurrency
 from plait_agent.models.fallback import FallbackModel
 from plait_agent.models.function import AgentInfo, FunctionModel
 from plait_agent.models.test import TestModel
@@ -386,10 +387,10 @@ async def test_a_busy_server_pauses_the_limit(ask_it: Callable[[Model], Any], st
 
 @pytest.mark.parametrize(
     ('value', 'seconds'),
-    [('20', 20), ('0', 0), ('99999', 300), ('1.5', None), ('soon', None), (None, None)],
+    [('20', 20), ('0', 0), ('99999', 300), ('1.5', 1.5), ('-5', None), ('inf', None), ('soon', None), (None, None)],
 )
 def test_the_time_to_wait_is_read(value: str | None, seconds: float | None) -> None:
-    """Whole seconds count, up to five minutes; what cannot be read does not."""
+    """Seconds count, whole or not and up to five minutes; what cannot be read does not."""
     assert find_retry_after(busy(429, value)) == seconds
 
 

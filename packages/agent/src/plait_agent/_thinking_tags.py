@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
+from plait_agent.messages import TextPart, ThinkingPart
+
 Piece: TypeAlias = tuple[Literal['text', 'opened', 'thought', 'closed'], str]
 """What was read; `'opened'` and `'closed'` are the tags."""
 
@@ -47,3 +49,19 @@ def _beginning_at_end(text: str, tag: str) -> str:
         if text.endswith(tag[:length]):
             return tag[:length]
     return ''
+
+
+def split_thoughts(content: str, tags: tuple[str, str]) -> list[TextPart | ThinkingPart]:
+    """The parts of a whole text in which thoughts are marked; what is empty is left out."""
+    parts: list[TextPart | ThinkingPart] = []
+    reader = TagReader()
+    pieces = [*reader.read(content, tags), ('thought' if reader.is_inside else 'text', reader.held)]
+    for kind, piece in pieces:
+        if not piece:
+            continue
+        part_type = ThinkingPart if kind == 'thought' else TextPart
+        if parts and type(parts[-1]) is part_type:
+            parts[-1].content += piece
+        else:
+            parts.append(part_type(piece))
+    return parts

@@ -14,6 +14,7 @@ __all__ = (
     'AgentRunError',
     'ApprovalRequired',
     'CallDeferred',
+    'CircuitOpen',
     'ConcurrencyLimitExceeded',
     'ContentFilterError',
     'FallbackExceptionGroup',
@@ -149,14 +150,25 @@ class ModelAPIError(AgentRunError):
     Args:
         model_name: The model that was asked.
         message: What happened.
+        provider_name: Who serves the model.
+        request_id: What the provider calls the request, for its support.
     """
 
-    def __init__(self, model_name: str, message: str):
+    def __init__(
+        self, model_name: str, message: str, *, provider_name: str | None = None, request_id: str | None = None
+    ):
         self.model_name = model_name
+        self.provider_name = provider_name
+        self.request_id = request_id
         super().__init__(message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.model_name, self.message)
+        return self._made_again(self.model_name, self.message)
+
+    def _made_again(self, *args: Any) -> tuple[Any, ...]:
+        from functools import partial
+
+        return partial(type(self), provider_name=self.provider_name, request_id=self.request_id), args
 
 
 class ModelHTTPError(ModelAPIError):
@@ -166,15 +178,60 @@ class ModelHTTPError(ModelAPIError):
         status_code: The status.
         model_name: The model that was asked.
         body: What came with it.
+        provider_name: Who serves the model.
+        request_id: What the provider calls the request, for its support.
     """
 
-    def __init__(self, status_code: int, model_name: str, body: object | None = None):
+    def __init__(
+        self,
+        status_code: int,
+        model_name: str,
+        body: object | None = None,
+        *,
+        provider_name: str | None = None,
+        request_id: str | None = None,
+    ):
         self.status_code = status_code
         self.body = body
-        super().__init__(model_name, f'status_code: {status_code}, model_name: {model_name}, body: {body}')
+        origin = describe_origin(provider_name, None, request_id)
+        super().__init__(
+            model_name,
+            f'status_code: {status_code}, model_name: {model_name}, body: {body}{origin and f", {origin}"}',
+            provider_name=provider_name,
+            request_id=request_id,
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.status_code, self.model_name, self.body)
+        return self._made_again(self.status_code, self.model_name, self.body)
+
+
+class CircuitOpen(ModelAPIError):
+    """Raised when a model is not asked, since its server has failed too often.
+
+    Args:
+        model_name: The model that was to be asked.
+        breaker_name: The circuit breaker that is open.
+        retry_in: In how many seconds somebody may try; 0 if somebody is trying just now.
+    """
+
+    def __init__(self, model_name: str, breaker_name: str, retry_in: float):
+        self.breaker_name = breaker_name
+        self.retry_in = retry_in
+        when = f'in {retry_in:.3g} seconds' if retry_in > 0 else 'when the request that tries it now has ended'
+        super().__init__(
+            model_name,
+            f'The circuit breaker {breaker_name!r} is open: the server has failed too often. '
+            f'Ask again {when}, or ask another model, as a FallbackModel does. model_name: {model_name}',
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.model_name, self.breaker_name, self.retry_in)
+
+
+def describe_origin(provider_name: str | None, model_name: str | None, request_id: str | None) -> str:
+    """Say in an error where an answer came from, as far as it is known."""
+    known = {'model_name': model_name, 'provider': provider_name, 'request_id': request_id}
+    return ', '.join(f'{name}: {value}' for name, value in known.items() if value is not None)
 
 
 class FallbackExceptionGroup(ExceptionGroup[Exception]):

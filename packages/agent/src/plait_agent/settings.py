@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypedDict, cast
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypedDict, cast
 
-__all__ = 'ModelSettings', 'merge_model_settings'
+__all__ = 'ModelSettings', 'ToolChoice', 'ToolOrOutput', 'merge_model_settings'
+
+
+@dataclass
+class ToolOrOutput:
+    """A choice of tools that leaves the output free: beside it, only some tools of the program may be called."""
+
+    function_tools: list[str]
+    """Their names."""
+
+
+ToolChoice: TypeAlias = Literal['auto', 'none', 'required'] | list[str] | ToolOrOutput | None
+"""Which tools may or must be called: as the model likes, none of the program's, some tool, one of those named."""
 
 
 class ModelSettings(TypedDict, total=False):
@@ -21,8 +34,8 @@ class ModelSettings(TypedDict, total=False):
     """How many seconds a request may take, or a time-out of the HTTP library."""
     parallel_tool_calls: bool
     """Whether one answer may call several tools."""
-    tool_choice: Literal['auto', 'none', 'required'] | list[str] | Any
-    """Which tools have to be called."""
+    tool_choice: ToolChoice
+    """Which tools may or must be called. A run whose every request must call a tool needs a way to its end."""
     seed: int
     """Makes answers as repeatable as the provider can."""
     presence_penalty: float

@@ -142,11 +142,14 @@ async def _nothing(ctx: AgentContext, step: Step, response: ModelResponse) -> An
     if response.finish_reason == 'length':
         raise UnexpectedModelBehavior(f'{_token_limit(ctx)} exceeded before any response was generated. {_MORE}')
     if response.finish_reason == 'content_filter':
-        reason = (response.provider_details or {}).get('finish_reason', 'content_filter')
+        details = response.provider_details or {}
+        why = f'Finish reason: {details.get("finish_reason", "content_filter")!r}'
+        if details.get('refusal'):
+            why = f'The model refuses: {details["refusal"]!r}'
         from plait_agent.messages import ModelMessagesTypeAdapter  # built when it is first imported
 
         body = ModelMessagesTypeAdapter.dump_json([response]).decode()
-        raise ContentFilterError(f'Content filter triggered. Finish reason: {reason!r}', body)
+        raise ContentFilterError(f'Content filter triggered. {why}', body)
     text = _latest_text(ctx) if step.schema.allows_text else None
     if text is not None:
         return await _try_text(ctx, step, text)

@@ -73,15 +73,16 @@ def with_validation_context(ctx: AgentContext, context: RunContext[Any]) -> RunC
 async def prepare_step(ctx: AgentContext, context: RunContext[Any]) -> Step:
     """Ask toolsets and prepare functions what the next request is to offer."""
     deps = ctx.deps
-    schema = deps.output_schema.resolve(deps.model.output_profile)
+    builtin = await _builtin_tools(deps, context)
+    profile = deps.model.output_profile_beside(builtin) if builtin else deps.model.output_profile
+    schema = deps.output_schema.resolve(profile)
     tools = await deps.toolset.get_tools(context) or _NO_TOOLS
     output_tools = schema.tool_defs
     if deps.prepare_output_tools is not None:
         output_tools = await _prepared(deps.prepare_output_tools, schema, context)
     for definition in output_tools:
         _check_conflict(definition, tools)
-    builtin = await _builtin_tools(deps, context)
-    return Step(tools, output_tools, schema, _parameters(schema, tools, output_tools, builtin))
+    return Step(tools, output_tools, schema, parameters_for(schema, tools, output_tools, builtin))
 
 
 async def _prepared(
@@ -116,7 +117,7 @@ async def _builtin_tools(deps: GraphAgentDeps[Any, Any], context: RunContext[Any
     return found
 
 
-def _parameters(
+def parameters_for(
     schema: OutputSchema[Any],
     tools: dict[str, ToolsetTool[Any]],
     output_tools: Sequence[ToolDefinition],

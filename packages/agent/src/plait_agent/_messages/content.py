@@ -86,6 +86,11 @@ class FileUrl(ABC):
         return self._media_type or self._guess_media_type()
 
     @property
+    def has_media_type(self) -> bool:
+        """Whether the media type was given, and is no guess."""
+        return self._media_type is not None
+
+    @property
     def identifier(self) -> str:
         """What the model may call the file."""
         return self._identifier or _short_hash(self.url.encode())

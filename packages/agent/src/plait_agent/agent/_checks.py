@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from plait_agent.exceptions import UserError
 from plait_agent.messages import ModelRequest, ModelResponse
 from plait_agent.models import Model
 from plait_agent.toolsets import AbstractToolset
 from plait_agent.usage import RunUsage, UsageLimits
+
+if TYPE_CHECKING:
+    from plait_agent._output import OutputSchema
 
 _TEXT = str, list, tuple
 _MESSAGES = ModelRequest, ModelResponse
@@ -50,6 +53,26 @@ def check_toolsets(toolsets: Any) -> list[Any]:
         if not isinstance(toolset, AbstractToolset) and not callable(toolset):
             raise UserError(f'{toolset!r} is no toolset. Give toolsets, or functions of the RunContext that give one.')
     return list(toolsets or ())
+
+
+def check_dialect(model: Any, schema: OutputSchema[Any]) -> None:
+    """The schema of the output, if the agent has a model that takes only a part of JSON schema.
+
+    Raises:
+        UserError: The model cannot be given this schema.
+    """
+    if not isinstance(model, Model):
+        return
+    profile = model.output_profile
+    if profile.json_schema_transformer is None:
+        return
+    from plait_agent._agent_graph.step import parameters_for
+
+    try:
+        resolved = schema.resolve(profile)
+    except UserError:
+        return  # the model cannot give such output at all; a run may have another model, and says so otherwise
+    model.customize_request_parameters(parameters_for(resolved, {}, resolved.tool_defs, []))
 
 
 def check_model(model: Any) -> Model:

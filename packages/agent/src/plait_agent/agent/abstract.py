@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, cast, overload
 
 from typing_extensions import TypeIs
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from plait_agent._streamed_run import StreamedRunResult, Until
     from plait_agent._streamed_sync import StreamedRunResultSync
     from plait_agent.agent._start import Start
-    from plait_agent.messages import UserContent
+    from plait_agent.messages import ModelMessage, UserContent
     from plait_agent.models import KnownModelName, Model
     from plait_agent.output import OutputSpec
     from plait_agent.run import AgentRun, AgentRunResult
@@ -307,6 +307,48 @@ class AbstractAgent(ABC, Generic[DepsT, OutputT]):
         return AgentEvents(
             lambda handler: self.run(user_prompt, output_type=output_type, event_stream_handler=handler, **options)
         )
+
+    # In a terminal
+
+    async def to_cli(
+        self,
+        deps: DepsT = cast('Any', None),
+        prog_name: str = 'plait',
+        message_history: Sequence[ModelMessage] | None = None,
+    ) -> None:
+        """Chat with the agent in the terminal, until the user ends it.
+
+        It is the chat of `plait chat`, with the same keys and commands, but nothing is kept in files unless the user
+        says `/save`. It needs asyncio. If the caller is cancelled, so is an answer that is coming.
+
+        Args:
+            deps: What tools, prompts and validators are given as `ctx.deps`.
+            prog_name: What the program is called on the screen.
+            message_history: What was said before.
+
+        Raises:
+            ImportError: The extra `cli` is not installed.
+            UserError: The event loop is not that of asyncio, or the agent has no model.
+        """
+        try:
+            from plait_agent._chat.chat import chat_with
+        except ImportError as error:
+            raise ImportError(
+                f'A chat in the terminal needs packages that are not installed ({error}). '
+                f"Install them: pip install 'plait-agent[cli]'"
+            ) from error
+        await chat_with(self, deps, prog_name, message_history)
+
+    def to_cli_sync(
+        self,
+        deps: DepsT = cast('Any', None),
+        prog_name: str = 'plait',
+        message_history: Sequence[ModelMessage] | None = None,
+    ) -> None:
+        """Chat with the agent from synchronous code; see `to_cli`."""
+        from plait_agent._sync import run_sync
+
+        run_sync(lambda: self.to_cli(deps, prog_name, message_history))
 
     @abstractmethod
     def override(self, **changes: Unpack[Changes[DepsT]]) -> AbstractContextManager[None]:

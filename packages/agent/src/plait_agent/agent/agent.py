@@ -21,6 +21,7 @@ from plait_agent._stamps import make_uuid4
 from plait_agent._typevars import DepsT, OutputT
 from plait_agent.agent._checks import (
     check_callables,
+    check_dialect,
     check_metadata,
     check_model,
     check_numbers,
@@ -37,6 +38,7 @@ from plait_agent.agent.abstract import AbstractAgent
 from plait_agent.agent.options import KNOWN_OPTIONS, Changes, EventStreamHandler, Instructions
 from plait_agent.exceptions import UserError
 from plait_agent.settings import merge_model_settings, shown_settings
+from plait_agent.toolsets._entries import SharedEntry
 from plait_agent.usage import RunUsage, UsageLimits
 
 if TYPE_CHECKING:
@@ -140,6 +142,7 @@ class Agent(Decorators[DepsT, OutputT], AbstractAgent[DepsT, OutputT], Generic[D
         self._deps_type = deps_type
         self._output_type: Any = output_type
         self._schema = OutputSchema[OutputT].build(output_type)
+        check_dialect(self._model, self._schema)
         self._output_validators: list[OutputValidator[OutputT]] = []
         self.model_settings = model_settings
         """Settings for each request."""
@@ -162,6 +165,7 @@ class Agent(Decorators[DepsT, OutputT], AbstractAgent[DepsT, OutputT], Generic[D
         self._toolsets: list[Any] = check_toolsets(toolsets)
         self._limit = _as_limit(max_concurrency, name)
         self._wiring = _wired(own_nodes) if own_nodes else None
+        self._entry = SharedEntry()
         self._overrides: ContextVar[Overrides] = ContextVar('plait_agent_overrides', default=NONE)
 
     # What it is
@@ -353,21 +357,15 @@ class Agent(Decorators[DepsT, OutputT], AbstractAgent[DepsT, OutputT], Generic[D
             self._overrides.reset(token)
 
     async def __aenter__(self) -> Self:
-        """Enter the agent's toolsets and model once for all runs in the block."""
-        from contextlib import AsyncExitStack
-
-        self._entered = AsyncExitStack()
-        if self._model is not None and not isinstance(self._model, str):
-            await self._entered.enter_async_context(self._model)
-        for toolset in self.toolsets:
-            if hasattr(toolset, '__aenter__'):
-                await self._entered.enter_async_context(toolset)
+        """Enter the agent's model and toolsets once for all runs in the block, and for all blocks that are open."""
+        model = [] if self._model is None or isinstance(self._model, str) else [self._model]
+        await self._entry.enter([*model, *(each for each in self.toolsets if hasattr(each, '__aenter__'))])
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._entered.__aexit__(kind, error, traceback)
+        await self._entry.leave(kind, error, traceback)
 
 
 def _as_model(model: Model | str) -> Model:

@@ -12,6 +12,8 @@ from plait_agent.models._parameters import ModelRequestParameters
 from plait_agent.models._stream import CompletedStreamedResponse, StreamedResponse
 
 if TYPE_CHECKING:
+    from plait_agent.models._default import default_model
+    from plait_agent.models._download import DownloadedItem, download_item
     from plait_agent.models._http import cached_async_http_client
     from plait_agent.models._known_names import KnownModelName
     from plait_agent.profiles import DEFAULT_PROFILE
@@ -22,6 +24,7 @@ __all__ = (
     'DEFAULT_HTTP_TIMEOUT',
     'DEFAULT_PROFILE',
     'CompletedStreamedResponse',
+    'DownloadedItem',
     'KnownModelName',
     'Model',
     'ModelRequestParameters',
@@ -29,6 +32,8 @@ __all__ = (
     'ToolDefinition',
     'cached_async_http_client',
     'check_allow_model_requests',
+    'default_model',
+    'download_item',
     'infer_model',
     'override_allow_model_requests',
     'parse_model_id',
@@ -67,7 +72,10 @@ _ROOMS = {
     'DEFAULT_PROFILE': 'plait_agent.profiles',
     'KnownModelName': 'plait_agent.models._known_names',
     'ToolDefinition': 'plait_agent.tools',
+    'DownloadedItem': 'plait_agent.models._download',
+    'default_model': 'plait_agent.models._default',
     'cached_async_http_client': 'plait_agent.models._http',
+    'download_item': 'plait_agent.models._download',
 }
 """Names whose rooms are imported when they are first asked for, so that programs without them start sooner."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -155,6 +155,10 @@ class Model(ABC):
     def output_profile(self) -> ModelProfile:
         """What a run may count on when it decides how to ask for its output; the profile, if the model has one."""
         return self.profile
+
+    def output_profile_beside(self, builtin_tools: Sequence[AbstractBuiltinTool]) -> ModelProfile:
+        """The same, in a request with built-in tools; some models take no output tools beside them."""
+        return self.output_profile
 
     @cached_property
     def _found_profile(self) -> ModelProfile:

@@ -35,31 +35,32 @@ _ROOMS = {
     'openai': _OPENAI,
     'openai-chat': _OPENAI,
     'openai-responses': _Room('openai', 'OpenAIResponsesModel', 'openai'),
-    # The others speak OpenAI's chat completions.
+    # The others speak OpenAI's chat completions; some of them have settings of their own.
+    'cerebras': _Room('cerebras', 'CerebrasModel', 'openai'),
+    'cohere': _Room('cohere', 'CohereModel', 'openai'),
+    'groq': _Room('groq', 'GroqModel', 'openai'),
+    'huggingface': _Room('huggingface', 'HuggingFaceModel', 'openai'),
+    'mistral': _Room('mistral', 'MistralModel', 'openai'),
+    'openrouter': _Room('openrouter', 'OpenRouterModel', 'openai'),
+    'xai': _Room('xai', 'XaiModel', 'openai'),
     **dict.fromkeys(
         (
             'alibaba',
             'azure',
-            'cerebras',
-            'cohere',
             'deepseek',
             'fireworks',
             'github',
             'grok',
-            'groq',
             'heroku',
-            'huggingface',
             'litellm',
-            'mistral',
             'moonshotai',
             'nebius',
             'ollama',
-            'openrouter',
             'ovhcloud',
             'sambanova',
             'together',
             'vercel',
-            'xai',
+            'zai',
         ),
         _OPENAI,
     ),
@@ -77,7 +78,7 @@ def parse_model_id(model: str) -> tuple[str | None, str]:
 
 
 def infer_model(model: Model | KnownModelName | str, provider_factory: Callable[[str], Any] | None = None) -> Model:
-    """Give the model that a name means: `'test'`, or a provider and its model as in `'openai:gpt-5'`.
+    """Give the model that a name means: `'test'`, `'default'`, `'local'`, or one of a provider as in `'openai:gpt-5'`.
 
     Args:
         model: The name. A model is given back as it is.
@@ -94,6 +95,12 @@ def infer_model(model: Model | KnownModelName | str, provider_factory: Callable[
         from plait_agent.models.test import TestModel
 
         return TestModel()
+    if model == 'default':
+        from plait_agent.models._default import default_model
+
+        return default_model()
+    if model == 'local':
+        model = 'local:'  # the default among those that run here
     provider, name = parse_model_id(model)
     provider = _guess_provider(name) if provider is None else _current_name(provider, name)
     room = _ROOMS.get(provider)
@@ -126,7 +133,7 @@ def _guess_provider(name: str) -> str:
 
         raise UserError(
             f'Unknown model: {name}{_near(name, get_args(KnownModelName))} '
-            f"Name a provider and its model, as in 'openai:gpt-5', or 'test'. "
+            f"Name a provider and its model, as in 'openai:gpt-5', or one of 'default', 'local', 'test'. "
             f'Providers are {", ".join(sorted(_ROOMS))}.'
         )
     _warn(f'The model name {name!r} has no provider. Write {f"{provider}:{name}"!r}.')

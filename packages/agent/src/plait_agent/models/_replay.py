@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 class ReplayedStreamedResponse(CompletedStreamedResponse):
     """A response told as if it came bit by bit: texts and thoughts by words, each other part in one go."""
 
-    _begun: int = field(default=0, init=False)
+    _told: int = field(default=0, init=False)
     """How many parts have begun."""
     _shown: int = field(default=0, init=False)
     """How much of the text of the last one has been told."""
 
     async def _get_event_iterator(self) -> AsyncGenerator[ModelResponseStreamEvent]:
         for index, part in enumerate(self.response.parts):
-            self._begun, self._shown = index + 1, 0
+            self._told, self._shown = index + 1, 0
             if not isinstance(part, TextPart | ThinkingPart):
                 yield PartStartEvent(index=index, part=part)
                 continue
@@ -43,7 +43,7 @@ class ReplayedStreamedResponse(CompletedStreamedResponse):
 
     def get(self) -> ModelResponse:
         """What has been told so far."""
-        parts = list(self.response.parts[: self._begun])
+        parts = list(self.response.parts[: self._told])
         if parts and isinstance(last := parts[-1], TextPart | ThinkingPart):
             parts[-1] = replace(last, content=last.content[: self._shown])
         return replace(self.response, parts=parts)

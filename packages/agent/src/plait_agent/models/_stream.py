@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +15,7 @@ from plait_agent.messages import (
     PartEndEvent,
     PartStartEvent,
     TextPart,
+    ThinkingPart,
     ToolCallPart,
 )
 from plait_agent.usage import RequestUsage
@@ -60,6 +61,10 @@ class StreamedResponse(ABC):
     _usage: RequestUsage = field(default_factory=RequestUsage, init=False)
     _event_iterator: AsyncIterator[ModelResponseStreamEvent] | None = field(default=None, init=False)
     _provider_iterator: AsyncIterator[ModelResponseStreamEvent] | None = field(default=None, init=False)
+    _waiting_events: list[ModelResponseStreamEvent] = field(
+        default_factory=list['ModelResponseStreamEvent'], init=False
+    )
+    """The events that have come and that nobody has iterated over."""
     _open_part: PartStartEvent | None = field(default=None, init=False)
     """The start of the part that has not ended."""
 
@@ -89,7 +94,7 @@ class StreamedResponse(ABC):
 
     def __aiter__(self) -> AsyncIterator[ModelResponseStreamEvent]:
         if self._event_iterator is None:
-            self._event_iterator = self._follow(self._get_event_iterator())
+            self._event_iterator = self._follow(self._begun())
         return self._event_iterator
 
     async def wait_first_event(self) -> None:
@@ -97,11 +102,30 @@ class StreamedResponse(ABC):
 
         A provider that refuses a request says so here. Does nothing if the stream is iterated already.
         """
-        if self._event_iterator is not None:
+        await self._wait_until(lambda event: True)
+
+    async def wait_first_content(self) -> None:
+        """Wait until the model has said something, or the stream has ended, and leave it all for whoever iterates.
+
+        A provider that fails before the model has said anything does so here. Parts that begin empty say nothing yet.
+        Does nothing if the stream is iterated already.
+        """
+        await self._wait_until(_says_something)
+
+    async def _wait_until(self, is_enough: Callable[[ModelResponseStreamEvent], bool]) -> None:
+        """Take events from the provider until there is one of a kind."""
+        if self._event_iterator is not None or any(map(is_enough, self._waiting_events)):
             return
-        source = self._provider_iterator = aiter(self._get_event_iterator())
-        first = await anext(source, None)
-        self._event_iterator = self._follow(source, first)
+        async for event in self._begun():
+            self._waiting_events.append(event)
+            if is_enough(event):
+                return
+
+    def _begun(self) -> AsyncIterator[ModelResponseStreamEvent]:
+        """The provider's events that are still to come."""
+        if self._provider_iterator is None:
+            self._provider_iterator = aiter(self._get_event_iterator())
+        return self._provider_iterator
 
     def get(self) -> ModelResponse:
         """What has come so far, as a response."""
@@ -143,18 +167,21 @@ class StreamedResponse(ABC):
         await self.aclose()
 
     async def _follow(
-        self, source: AsyncIterator[ModelResponseStreamEvent], first: ModelResponseStreamEvent | None = None
+        self, source: AsyncIterator[ModelResponseStreamEvent]
     ) -> AsyncGenerator[ModelResponseStreamEvent]:
-        """The provider's events with final result and ends of parts among them."""
+        """The provider's events with final result and ends of parts among them, after those that have come before."""
         try:
-            if first is not None:
-                for event in self._with_marks(first):
-                    yield event
+            for event in self._waiting_events:
+                for each in self._with_marks(event):
+                    yield each
             async for event in source:
                 # Nearly all events are deltas, which pass as they are.
                 if type(event) is PartDeltaEvent:
                     yield event
                     continue
+                for each in self._with_marks(event):
+                    yield each
+            for event in self._parts_manager.handle_end():
                 for each in self._with_marks(event):
                     yield each
             for event in self._end_of_part(None):
@@ -246,6 +273,13 @@ def find_final_result(part: ModelResponsePart, parameters: ModelRequestParameter
     if tool.kind == 'output':
         return FinalResultEvent(tool_name=part.tool_name, tool_call_id=part.tool_call_id)
     return FinalResultEvent(tool_name=None, tool_call_id=None) if tool.defer else None
+
+
+def _says_something(event: ModelResponseStreamEvent) -> bool:
+    """Whether an event has anything of what the model says; a part that begins empty has not."""
+    if isinstance(event, PartStartEvent):
+        return not isinstance(event.part, (TextPart, ThinkingPart)) or event.part.has_content()
+    return isinstance(event, PartDeltaEvent)
 
 
 async def _close(iterator: AsyncIterator[Any] | None) -> None:

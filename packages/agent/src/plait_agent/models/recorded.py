@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -192,6 +192,10 @@ class RecordedModel(Model):
     def output_profile(self) -> ModelProfile:
         """What a run may count on."""
         return self._recorded_profile if self.wrapped is None else self.wrapped.output_profile
+
+    def output_profile_beside(self, builtin_tools: Sequence[AbstractBuiltinTool]) -> ModelProfile:
+        """What a run may count on in a request with built-in tools."""
+        return self.output_profile if self.wrapped is None else self.wrapped.output_profile_beside(builtin_tools)
 
     @cached_property
     def _recorded_profile(self) -> ModelProfile:

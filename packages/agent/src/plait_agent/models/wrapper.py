@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from plait_agent._run_context import RunContext
+    from plait_agent.builtin_tools import AbstractBuiltinTool
     from plait_agent.messages import ModelMessage, ModelResponse
     from plait_agent.models import KnownModelName
     from plait_agent.profiles import ModelProfile
@@ -113,6 +114,10 @@ class WrapperModel(Model):
     def output_profile(self) -> ModelProfile:
         """What a run may count on."""
         return self.wrapped.output_profile
+
+    def output_profile_beside(self, builtin_tools: Sequence[AbstractBuiltinTool]) -> ModelProfile:
+        """What a run may count on in a request with built-in tools."""
+        return self.wrapped.output_profile_beside(builtin_tools)
 
     async def __aenter__(self) -> Self:
         await self.wrapped.__aenter__()
