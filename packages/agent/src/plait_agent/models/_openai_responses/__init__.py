@@ -1,0 +1,1 @@
+"""OpenAI's responses format, one idea a room; `plait_agent.models.openai` is the door."""
