@@ -1,0 +1,1 @@
+"""OpenAI's chat completions, and what other providers have made of them."""

@@ -1,0 +1,13 @@
+"""What Meta's models can do."""
+
+from __future__ import annotations
+
+from plait_agent._json_schema_transformer import InlineDefsJsonSchemaTransformer
+from plait_agent.profiles import ModelProfile
+
+__all__ = ('meta_model_profile',)
+
+
+def meta_model_profile(model_name: str) -> ModelProfile | None:
+    """Tell what a model of Meta can do by its name."""
+    return ModelProfile(json_schema_transformer=InlineDefsJsonSchemaTransformer)
