@@ -1,0 +1,1 @@
+"""How models of Anthropic are asked, and how their answers are read."""
