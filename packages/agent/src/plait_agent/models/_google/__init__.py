@@ -1,0 +1,1 @@
+"""How Google's Gemini API is spoken."""
