@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from plait_agent._run_context import RunContext
+    from plait_agent.builtin_tools import AbstractBuiltinTool
     from plait_agent.messages import ModelMessage, ModelResponse
     from plait_agent.models import KnownModelName
     from plait_agent.output import StructuredOutputMode
@@ -36,8 +37,9 @@ _CAPABILITIES = (
 class FallbackModel(Model):
     """Asks models in turn until one answers.
 
-    Each goes by its own settings and profile. A stream is passed on once its first event has come; what fails after
-    that fails for good. What a run makes of an answer, such as its validation, is no reason to ask another model.
+    Each goes by its own settings and profile. A stream is passed on once the model has said something in it: text,
+    thinking, or the name of a tool. What fails after that fails for good. What a run makes of an answer, such as its
+    validation, is no reason to ask another model.
 
     Args:
         default_model: The model that is asked first, or its name.
@@ -113,10 +115,10 @@ class FallbackModel(Model):
         stack: AsyncExitStack,
         failures: list[Exception],
     ) -> StreamedResponse | None:
-        """The stream, once its first event has come; nothing if it failed and the next model is to be asked."""
+        """The stream, once the model has said something; nothing if it failed and the next model is to be asked."""
         try:
             stream = await stack.enter_async_context(opened)
-            await stream.wait_first_event()
+            await stream.wait_first_content()
         except Exception as error:
             if not self._fallback_on(error):
                 raise
@@ -170,9 +172,15 @@ class FallbackModel(Model):
     @property
     def output_profile(self) -> ModelProfile:
         """What every one of the models can do, as any of them may have to answer."""
+        return self._common_profile([model.output_profile for model in self.models])
+
+    def output_profile_beside(self, builtin_tools: Sequence[AbstractBuiltinTool]) -> ModelProfile:
+        """What every one of the models can do in a request with built-in tools."""
+        return self._common_profile([model.output_profile_beside(builtin_tools) for model in self.models])
+
+    def _common_profile(self, profiles: list[ModelProfile]) -> ModelProfile:
         from plait_agent.profiles import ModelProfile
 
-        profiles = [model.output_profile for model in self.models]
         common: dict[str, Any] = {name: all(getattr(profile, name) for profile in profiles) for name in _CAPABILITIES}
         modes: set[StructuredOutputMode] = {profile.default_structured_output_mode for profile in profiles}
         otherwise: StructuredOutputMode = 'tool' if common['supports_tools'] else 'prompted'
