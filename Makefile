@@ -37,12 +37,29 @@ help: ## Print this list.
 setup: .venv/.stamp-dev ## Make .venv with the packages and what the tests need (the other words do it by themselves).
 
 .PHONY: demo
-demo: .venv/.stamp-dev ## Run a graph over Python's standard library and print what it found.
+demo: .venv/.stamp-dev ## Run a graph over Python's standard library, then agents on a real model (fetches 456 MiB once).
 	@$(RUN) python examples/stdlib_census.py
+	@$(MAKE) --silent --no-print-directory demo-agents MODEL=qwen2.5-coder-0.5b
+
+.PHONY: demo-large
+demo-large: .venv/.stamp-dev ## Run the agents of the demo on a larger model (fetches 1 GiB once).
+	@$(MAKE) --silent --no-print-directory demo-agents MODEL=qwen2.5-coder-1.5b
+
+.PHONY: demo-agents
+demo-agents: .venv/.stamp-dev
+	@echo
+	@$(RUN) plait models pull $(MODEL)
+	@$(RUN) python examples/local_agents.py --model local:$(MODEL)
 
 .PHONY: test
 test: .venv/.stamp-dev ## Run the tests on this Python; ARGS="-k join" narrows them.
 	@$(RUN) pytest $(ARGS)
+
+.PHONY: test-models
+test-models: .venv/.stamp-dev ## Run the tests of models that run on this machine (fetches 544 MiB once).
+	@$(RUN) plait models pull smollm2-135m
+	@$(RUN) plait models pull qwen2.5-coder-0.5b
+	@$(RUN) pytest tests/agent/local -m real_model $(ARGS)
 
 .PHONY: test-pythons
 test-pythons: $(UV_FILE) ## Run the engine's tests under Python 3.11, 3.12 and 3.13.
@@ -89,7 +106,7 @@ bench: .venvs/bench/.stamp ## Measure the engine against plain asyncio and its p
 	@.venvs/bench/bin/python tests/benchmarks/run.py $(ARGS)
 
 .PHONY: ci
-ci: lint types test test-pythons docs ## Do all that CI does.
+ci: lint types test test-models test-pythons docs ## Do all that CI does.
 
 .PHONY: clean
 clean: ## Remove all that these words have made.

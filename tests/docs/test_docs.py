@@ -2,7 +2,7 @@
 
 The blocks of a page follow one another as the cells of a notebook do; a block in a docstring stands alone.
 What is printed is compared with the `#>` comments below the `print`.
-Blocks marked `{test="compile"}` are programs for other libraries, and are only compiled.
+Blocks marked `{test="compile"}` are for other libraries, or need a real model, and are only compiled.
 """
 
 import ast

@@ -10,7 +10,9 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / 'examples'
 DEMO = EXAMPLES / 'stdlib_census.py'
-SHORT = sorted(path for path in EXAMPLES.glob('*.py') if path != DEMO)
+LOCAL = EXAMPLES / 'local_agents.py'
+"""Needs the weights of a model; `make test-models` runs it."""
+SHORT = sorted(path for path in EXAMPLES.glob('*.py') if path not in (DEMO, LOCAL))
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -40,13 +42,24 @@ def test_example_prints_what_it_says(example: Path):
     assert result.stdout.rstrip('\n') == promised_output(example)
 
 
-@pytest.mark.parametrize('example', [*SHORT, DEMO], ids=lambda path: path.stem)
+@pytest.mark.parametrize('example', [*SHORT, DEMO, LOCAL], ids=lambda path: path.stem)
 def test_example_begins_with_what_it_shows(example: Path):
     """The first line of an example is a docstring that says what it shows."""
     first = example.read_text(encoding='utf-8').splitlines()[0]
 
     assert first.startswith('"""')
     assert first.removesuffix('"""').endswith('.')
+
+
+def test_local_agents_say_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without the weights the example ends with the command that fetches them, and no traceback."""
+    monkeypatch.setenv('PLAIT_CACHE', str(tmp_path))
+
+    result = run(LOCAL)
+
+    assert result.returncode == 1
+    assert 'Fetch them once: plait models pull qwen2.5-coder-0.5b' in result.stderr
+    assert 'Traceback' not in result.stderr
 
 
 def test_demo_counts_three_packages(tmp_path: Path):
