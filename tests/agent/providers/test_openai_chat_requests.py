@@ -37,6 +37,7 @@ from plait_agent.settings import ToolOrOutput
 from plait_agent.tools import ToolDefinition
 
 FINAL = ToolDefinition(name='final', parameters_json_schema={'type': 'object', 'properties': {}}, kind='output')
+TAGGED = '<think>\nHm\n</think>\n\nHi'
 CALL = ToolCallPart('weather', '{"city":"Bern"}', 'call-1')
 
 
@@ -183,6 +184,37 @@ async def test_thoughts_go_back_as_the_profile_says(how: dict[str, Any], expecte
     encoded = model._encoder.encode([answer], None, lambda _: BinaryContent(b'', media_type=''))
 
     assert encoded == [{'role': 'assistant'} | expected]
+
+
+@pytest.mark.parametrize(
+    ('thought', 'provider', 'name', 'expected'),
+    [
+        (
+            ThinkingPart('Hm', id='reasoning', provider_name='openai'),
+            'openai',
+            'any',
+            {'content': 'Hi', 'reasoning': 'Hm'},
+        ),
+        (ThinkingPart('Hm', id='reasoning', provider_name='other'), 'openai', 'any', {'content': TAGGED}),
+        (ThinkingPart('Hm', id='rs_1', provider_name='openai'), 'openai', 'any', {'content': TAGGED}),
+        (ThinkingPart('Hm', id='reasoning', provider_name='groq'), 'groq', 'any', {'content': TAGGED}),
+        (ThinkingPart('Hm', id='reasoning', provider_name='cerebras'), 'cerebras', 'zai-glm-4.6', {'content': TAGGED}),
+    ],
+)
+async def test_thoughts_go_back_to_the_field_that_they_came_in(
+    thought: ThinkingPart, provider: str, name: str, expected: dict[str, Any]
+) -> None:
+    """A server knows its own thoughts again; those of others are text, and so are all for servers that want it so."""
+    messages = await sent_messages(*HELLO, ModelResponse([thought, TextPart('Hi')]), provider=provider, name=name)
+
+    assert messages[1] == {'role': 'assistant', **expected}
+
+
+async def test_calls_for_deepseek_come_with_thoughts() -> None:
+    """DeepSeek refuses calls without the field, so it is empty where the call was made without a thought."""
+    messages = await sent_messages(*HELLO, ModelResponse([CALL]), ModelResponse([TextPart('Hi')]), provider='deepseek')
+
+    assert [each.get('reasoning_content') for each in messages] == [None, '', None]
 
 
 async def test_long_ids_of_calls_are_made_to_fit() -> None:

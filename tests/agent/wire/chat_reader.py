@@ -8,6 +8,7 @@ from typing import Any
 from plait_agent.builtin_tools import WebSearchTool
 from plait_agent.messages import (
     BinaryContent,
+    CachePoint,
     DocumentUrl,
     ImageUrl,
     ModelMessage,
@@ -23,6 +24,7 @@ from plait_agent.messages import (
 )
 from plait_agent.models import ModelRequestParameters
 from plait_agent.output import OutputObjectDefinition
+from plait_agent.settings import ToolOrOutput
 from plait_agent.tools import ToolDefinition
 
 SETTINGS = {
@@ -59,7 +61,7 @@ READ_OTHERWISE = {
     'tools',
     'web_search_options',
 }
-_THOUGHT = re.compile(r'<think>\n(.*?)\n</think>(?:\n\n)?', re.DOTALL)
+_THOUGHT = re.compile(r'(?:\n\n)?<think>\n(.*?)\n</think>(?:\n\n)?', re.DOTALL)
 
 
 @dataclass
@@ -79,21 +81,52 @@ def read_request(body: dict[str, Any], provider: str) -> Read:
     rest = {name: value for name, value in body.items() if name not in SETTINGS and name not in READ_OTHERWISE}
     if rest:
         settings['extra_body'] = rest
-    choice = body.get('tool_choice')
-    if isinstance(choice, dict):
-        settings['tool_choice'] = [choice['function']['name']]
-    elif choice in ('none', 'required', 'any'):
-        settings['tool_choice'] = 'required' if choice == 'any' else choice
-    profile: dict[str, Any] = {'openai_chat_supports_web_search': 'web_search_options' in body}
+    settings['tool_choice'] = _read_choice(body.get('tool_choice'))
+    if any('function' not in tool for tool in body.get('tools') or ()):
+        settings['extra_body'] = {**rest, 'tools': body['tools']}  # tools of the provider's own
+    profile = _read_profile(body)
     roles = {message['role'] for message in body['messages']} & {'developer', 'system'}
     if roles:
         profile['openai_system_prompt_role'] = roles.pop()
     return Read(_read_messages(body['messages'], provider), settings, _read_parameters(body, profile), profile)
 
 
+def _read_choice(choice: Any) -> Any:
+    if not isinstance(choice, dict):
+        return 'required' if choice == 'any' else choice
+    if choice['type'] != 'allowed_tools':
+        return [choice['function']['name']]
+    names = [tool['function']['name'] for tool in choice['allowed_tools']['tools']]
+    return names if choice['allowed_tools']['mode'] == 'required' else ToolOrOutput(function_tools=names)
+
+
+def _read_profile(body: dict[str, Any]) -> dict[str, Any]:
+    """What the model can do, as far as it was asked to."""
+    choice = body.get('tool_choice')
+    profile: dict[str, Any] = {
+        'openai_chat_supports_web_search': 'web_search_options' in body,
+        # It was told all this, even if it may have refused it.
+        'openai_unsupported_model_settings': (),
+    }
+    if any(_THOUGHT.search(_text_of(message)) for message in body['messages'] if message['role'] == 'assistant'):
+        profile['openai_chat_send_back_thinking_parts'] = 'tags'
+    if choice == 'required' or isinstance(choice, dict):
+        profile['openai_supports_tool_choice_required'] = True
+    if isinstance(choice, dict) and choice['type'] == 'allowed_tools':
+        profile['openai_chat_supports_allowed_tools'] = True
+    if any((tool.get('function') or {}).get('strict') for tool in body.get('tools') or ()):
+        profile['openai_supports_strict_tool_definition'] = True
+    return profile
+
+
+def _text_of(message: dict[str, Any]) -> str:
+    content = message.get('content')
+    return content if isinstance(content, str) else ''
+
+
 def _read_parameters(body: dict[str, Any], profile: dict[str, Any]) -> ModelRequestParameters:
     parameters = ModelRequestParameters(
-        function_tools=[_read_tool(tool['function']) for tool in body.get('tools') or ()]
+        function_tools=[_read_tool(tool['function']) for tool in body.get('tools') or () if 'function' in tool]
     )
     if 'web_search_options' in body:
         options = body['web_search_options']
@@ -108,6 +141,7 @@ def _read_parameters(body: dict[str, Any], profile: dict[str, Any]) -> ModelRequ
             schema['schema'], schema['name'], schema.get('description'), schema.get('strict')
         )
         profile['supports_json_schema_output'] = True
+        profile['openai_chat_supports_strict_output'] = bool(schema.get('strict'))
     elif wanted.get('type') == 'json_object':
         # What the model is told of the schema stands among the messages.
         parameters.output_mode = 'prompted'
@@ -119,7 +153,7 @@ def _read_tool(function: dict[str, Any]) -> ToolDefinition:
     return ToolDefinition(
         name=function['name'],
         description=function.get('description'),
-        parameters_json_schema=function['parameters'],
+        parameters_json_schema=function.get('parameters') or {'type': 'object', 'properties': {}},
         strict=function.get('strict'),
     )
 
@@ -142,13 +176,25 @@ def _read_messages(messages: list[dict[str, Any]], provider: str) -> list[ModelM
 def _read_request_part(message: dict[str, Any], names: dict[str, str]) -> Any:
     content = message['content']
     if message['role'] in ('system', 'developer'):
-        return SystemPromptPart(content)
+        return SystemPromptPart(_joined(content))
     if message['role'] == 'tool':
-        return ToolReturnPart(names[message['tool_call_id']], content, message['tool_call_id'])
-    return UserPromptPart(content if isinstance(content, str) else [_read_item(item) for item in content])
+        return ToolReturnPart(names[message['tool_call_id']], _joined(content), message['tool_call_id'])
+    return UserPromptPart(
+        content if isinstance(content, str) else [each for item in content for each in _read_item(item)]
+    )
 
 
-def _read_item(item: dict[str, Any]) -> Any:
+def _joined(content: Any) -> str:
+    """Content of which only the text is known to our messages."""
+    return content if isinstance(content, str) else '\n\n'.join(item['text'] for item in content)
+
+
+def _read_item(item: dict[str, Any]) -> list[Any]:
+    mark = item.get('cache_control')
+    return [_read_content(item)] + ([] if mark is None else [CachePoint(mark.get('ttl', '5m'))])
+
+
+def _read_content(item: dict[str, Any]) -> Any:
     kind = item['type']
     said = item.get(kind)
     if kind == 'text':
@@ -163,7 +209,7 @@ def _read_item(item: dict[str, Any]) -> Any:
         return content
     if kind == 'image_url':
         return ImageUrl(url, vendor_metadata=metadata)
-    return VideoUrl(url) if kind == 'video_url' else DocumentUrl(url)
+    return VideoUrl(url) if kind == 'video_url' else DocumentUrl(url, media_type='application/pdf')
 
 
 def _read_response(message: dict[str, Any], provider: str) -> list[Any]:

@@ -39,6 +39,8 @@ NEEDED = {
     'ollama': {'base_url': 'http://127.0.0.1:11434'},
 }
 """What providers have to be told that have no address of their own."""
+NO_PARAMETERS = {'type': 'object', 'properties': {}}
+NO_THOUGHT = re.compile(r'<think>\n\n</think>(\n\n)?')
 
 
 def make_model(exchange: Exchange, player: Player, read: Read) -> OpenAIChatModel:
@@ -125,23 +127,68 @@ def comparable(body: dict[str, Any], provider: str) -> dict[str, Any]:
     # Both names are known where they differ.
     if 'max_tokens' in body:
         body['max_completion_tokens'] = body.pop('max_tokens')
+    # Mistral has two words for it.
+    if body.get('tool_choice') == 'any':
+        body['tool_choice'] = 'required'
     body['tools'] = [_comparable_tool(tool) for tool in body.get('tools') or ()]
-    return body | {'messages': [_comparable_message(message) for message in body['messages']]}
+    # The ids of calls are our own where the provider takes only some.
+    ids = {call['id']: number for number, call in enumerate(_calls(body))} if provider == 'mistral' else {}
+    messages = [_comparable_message(message, ids) for message in body['messages']]
+    # Answers without anything are not sent back.
+    return body | {'messages': [each for each in messages if each != {'role': 'assistant'}]}
+
+
+def _calls(body: dict[str, Any]) -> list[dict[str, Any]]:
+    return [call for message in body['messages'] for call in message.get('tool_calls') or ()]
 
 
 def _comparable_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    if 'function' not in tool:
+        return tool
     # No description is as good as an empty one, and strict only if it is said.
     function = {name: value for name, value in tool['function'].items() if value not in ('', False)}
-    return tool | {'function': function}
+    return {'type': 'function', 'function': {'parameters': NO_PARAMETERS, **function}}
 
 
-def _comparable_message(message: dict[str, Any]) -> dict[str, Any]:
+def _comparable_message(message: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:
     # Mistral's library says that a message is no beginning, and that it has no calls.
     kept = {name: value for name, value in message.items() if value is not None and value is not False and value != []}
-    content = kept.get('content')
-    if message['role'] == 'assistant' and isinstance(content, list) and [each['type'] for each in content] == ['text']:
-        kept['content'] = content[0]['text']  # and writes a text as a list
+    if message['role'] != 'user' and isinstance(kept.get('content'), list):
+        kept['content'] = _comparable_chunks(kept['content'])
+    elif message['role'] == 'assistant':
+        kept['content'] = NO_THOUGHT.sub('', kept.get('content', ''))
+    if message['role'] == 'assistant':
+        # Thoughts without words are not sent back.
+        kept = {name: value for name, value in kept.items() if value not in ('', [])}
+        kept = {
+            name: [_comparable_call(each, ids) for each in kept[name]] if name == 'tool_calls' else kept[name]
+            for name in kept
+        }
+        for detail in kept.get('reasoning_details', ()):
+            # What is nothing need not be said.
+            for name in [name for name, value in detail.items() if value is None]:
+                del detail[name]
+    if 'tool_call_id' in kept:
+        kept['tool_call_id'] = ids.get(kept['tool_call_id'], kept['tool_call_id'])
     return kept
+
+
+def _comparable_chunks(chunks: list[dict[str, Any]]) -> Any:
+    """Content that is a list where it may as well be a text; thoughts in one or in several chunks are the same."""
+    thoughts = ''.join(each['text'] for chunk in chunks if chunk['type'] == 'thinking' for each in chunk['thinking'])
+    text = '\n\n'.join(chunk['text'] for chunk in chunks if chunk['type'] == 'text')
+    return [thoughts, text] if thoughts else text
+
+
+def _comparable_call(call: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:
+    """A call by what its arguments say, however they are written."""
+    said = call['function']
+    arguments = said['arguments']
+    with suppress(ValueError):
+        arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
+    if isinstance(arguments, dict) and arguments.keys() == {'INVALID_JSON'}:
+        arguments = arguments['INVALID_JSON']  # what was no object goes back as one
+    return {'id': ids.get(call['id'], call['id']), 'name': said['name'], 'arguments': arguments}
 
 
 async def send(exchange: Exchange, messages: list[ModelMessage], read: Read) -> Request:

@@ -42,9 +42,11 @@ class OpenAIModelProfile(ModelProfile):
 
     openai_chat_thinking_field: str | None = None
     """The field of a message that holds thoughts; without it the usual ones are tried."""
-    openai_chat_send_back_thinking_parts: Literal['tags', 'field', 'chunks', False] = 'tags'
-    """How the model is told its former thoughts: within the text, in the field that they came in, as chunks of the
-    content, or not at all."""
+    openai_chat_send_back_thinking_parts: Literal['auto', 'tags', 'field', 'chunks', False] = 'auto'
+    """How the model is told its former thoughts: within the text, in the field for thoughts, as chunks of the content,
+    or not at all. `'auto'` is the field for those that came from this provider in one, and the text for others."""
+    openai_chat_thinking_requires_field_on_tool_calls: bool = False
+    """Whether calls have to come with the field for thoughts, even if it is empty."""
     openai_supports_strict_tool_definition: bool = True
     """Whether it can be kept to the schemas of tools."""
     openai_supports_sampling_settings: bool = True

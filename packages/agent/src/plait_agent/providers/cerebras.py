@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
 from plait_agent.providers._compatible import CompatibleProvider, Server
+
+if TYPE_CHECKING:
+    from plait_agent.profiles import ModelProfile
 
 __all__ = ('CerebrasProvider',)
 
@@ -28,7 +32,14 @@ class CerebrasProvider(CompatibleProvider):
                 'frequency_penalty',
                 'logit_bias',
                 'presence_penalty',
-                'parallel_tool_calls',
             ),
         },
     )
+
+    def model_profile(self, model_name: str) -> ModelProfile | None:
+        """What a model can do, as far as its name tells; those of Z.ai want their thoughts within the text here."""
+        from plait_agent.profiles.openai import OpenAIModelProfile
+
+        profile = OpenAIModelProfile.from_profile(super().model_profile(model_name))
+        is_of_zai = model_name.startswith('zai')
+        return replace(profile, openai_chat_send_back_thinking_parts='tags') if is_of_zai else profile

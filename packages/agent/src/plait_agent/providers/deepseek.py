@@ -24,6 +24,7 @@ class DeepSeekProvider(CompatibleProvider):
             'supports_json_object_output': True,
             'openai_chat_thinking_field': 'reasoning_content',
             'openai_chat_send_back_thinking_parts': 'field',
+            'openai_chat_thinking_requires_field_on_tool_calls': True,
             'openai_chat_max_tokens_field': 'max_tokens',
         },
     )

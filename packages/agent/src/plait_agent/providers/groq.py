@@ -39,6 +39,7 @@ class GroqProvider(CompatibleProvider):
         traits={
             'openai_supports_strict_tool_definition': False,
             'openai_chat_supports_json_object_with_tools': False,
+            'openai_chat_send_back_thinking_parts': 'tags',
         },
     )
 

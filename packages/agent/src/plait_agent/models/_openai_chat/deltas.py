@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Json = Mapping[str, Any]
 Events = Iterator[ModelResponseStreamEvent]
 
-_THINKING_FIELDS = 'reasoning', 'reasoning_content'
+THINKING_FIELDS = 'reasoning', 'reasoning_content'
 """Where servers put thoughts; some put them in both."""
 _RARE = frozenset(('audio', 'function_call', 'images', 'refusal'))
 _DETAIL_CONTENT = frozenset(('text', 'summary', 'data', 'signature', 'id'))
@@ -43,7 +43,7 @@ class DeltaReader:
         self._manager = manager
         self._tags = profile.thinking_tags
         self._ignore_whitespace = profile.ignore_streamed_leading_whitespace
-        self._thinking_fields = tuple(dict.fromkeys((profile.openai_chat_thinking_field, *_THINKING_FIELDS)))
+        self._thinking_fields = tuple(dict.fromkeys((profile.openai_chat_thinking_field, *THINKING_FIELDS)))
         self._provider_name = provider_name
         self._calls: dict[int | None, _OpenCall] = {}
         self._calls_begun = 0

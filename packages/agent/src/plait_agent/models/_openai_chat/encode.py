@@ -17,6 +17,7 @@ from plait_agent.messages import (
     ToolCallPart,
     ToolReturnPart,
 )
+from plait_agent.models._openai_chat.deltas import THINKING_FIELDS
 from plait_agent.models._openai_chat.media import Fetched, encode_content
 from plait_agent.models._openai_chat.tool_files import without_files
 
@@ -97,46 +98,42 @@ class MessageEncoder:
     def _response(self, response: ModelResponse) -> Json | None:
         """An answer; nothing if there is nothing in it that could be sent, since empty answers are refused."""
         message: Json = {'role': 'assistant', 'content': None}
-        texts: list[str] = []
-        thoughts: list[ThinkingPart] = []
-        calls: list[Json] = []
-        tagged = self._profile.openai_chat_send_back_thinking_parts == 'tags'
+        said: list[str | Json] = []
         for part in response.parts:
             if isinstance(part, TextPart):
-                texts.append(part.content)
+                said.append(part.content)
             elif isinstance(part, ToolCallPart):
-                calls.append(self._call(part))
-            elif isinstance(part, ThinkingPart) and self._is_detail(part):
-                message.setdefault('reasoning_details', []).append(_detail(part))
-            elif isinstance(part, ThinkingPart) and tagged:
-                texts += self._tagged(part)
+                message.setdefault('tool_calls', []).append(self._call(part))
             elif isinstance(part, ThinkingPart):
-                thoughts.append(part)
-        if texts:
-            message['content'] = '\n\n'.join(texts)
-        if calls:
-            message['tool_calls'] = calls
-        self._add_thoughts(message, thoughts)
+                said += self._thought(part, message)
+        message['content'] = _content(said)
+        field = self._profile.openai_chat_thinking_field
+        if self._profile.openai_chat_thinking_requires_field_on_tool_calls and field and 'tool_calls' in message:
+            message.setdefault(field, '')
         return message if message['content'] is not None or len(message) > 2 else None
 
-    def _add_thoughts(self, message: Json, thoughts: Sequence[ThinkingPart]) -> None:
-        """Put thoughts where the provider had them."""
-        said = [part for part in thoughts if part.content]
-        how = self._profile.openai_chat_send_back_thinking_parts
-        if not said or how is False:
+    def _thought(self, part: ThinkingPart, message: Json) -> Iterator[str | Json]:
+        """Put a thought into the message where its provider had it, or give what of it belongs to the content."""
+        how, field = self._profile.openai_chat_send_back_thinking_parts, self._field_of(part)
+        if self._is_detail(part):
+            message.setdefault('reasoning_details', []).append(_detail(part))
+        elif not part.content or how is False:
             return
-        if how == 'chunks':
-            text = message['content']
-            message['content'] = [_thinking_chunk(part) for part in said] + (
-                [] if text is None else [{'type': 'text', 'text': text}]
-            )
-        elif self._profile.openai_chat_thinking_field is not None:
-            message[self._profile.openai_chat_thinking_field] = '\n\n'.join(part.content for part in said)
-
-    def _tagged(self, part: ThinkingPart) -> Iterator[str]:
-        if part.content:
+        elif field is not None:
+            message[field] = f'{message[field]}\n\n{part.content}' if field in message else part.content
+        elif how == 'chunks':
+            yield {'type': 'thinking', 'thinking': [{'type': 'text', 'text': part.content}]}
+        else:
             start, end = self._profile.thinking_tags
             yield f'{start}\n{part.content}\n{end}'
+
+    def _field_of(self, part: ThinkingPart) -> str | None:
+        """The field for a thought; `None` if it is to be part of the content."""
+        how, field = self._profile.openai_chat_send_back_thinking_parts, self._profile.openai_chat_thinking_field
+        if how == 'field':
+            return field
+        is_own = part.provider_name == self._provider_name and part.id in (field, *THINKING_FIELDS)
+        return part.id if how == 'auto' and is_own else None
 
     def _is_detail(self, part: ThinkingPart) -> bool:
         """Whether a thought is one of those that this provider wants back as it was."""
@@ -169,6 +166,16 @@ def _count_leading(parts: Sequence[ModelRequestPart]) -> int:
     return next((n for n, part in enumerate(parts) if not isinstance(part, SystemPromptPart)), len(parts))
 
 
+def _content(said: Sequence[str | Json]) -> str | list[Json] | None:
+    """Texts in one, and the chunks of thoughts before them if there are any."""
+    texts = [each for each in said if isinstance(each, str)]
+    chunks = [each for each in said if not isinstance(each, str)]
+    text = '\n\n'.join(texts) if texts else None
+    if not chunks or text is None:
+        return chunks or text
+    return [*chunks, {'type': 'text', 'text': text}]
+
+
 def _arguments(part: ToolCallPart) -> str:
     """The arguments of a call; what a model wrote that is no JSON object is put into one, since servers refuse it."""
     try:
@@ -187,7 +194,3 @@ def _detail(part: ThinkingPart) -> Json:
     if details['type'] == 'reasoning.summary':
         return details | {'summary': part.content}
     return details | {'text': part.content} | ({} if part.signature is None else {'signature': part.signature})
-
-
-def _thinking_chunk(part: ThinkingPart) -> Json:
-    return {'type': 'thinking', 'thinking': [{'type': 'text', 'text': part.content}]}
