@@ -126,6 +126,7 @@ def test_openrouter_is_told_of_the_program() -> None:
     ('provider', 'model', 'field', 'value'),
     [
         ('deepseek', 'deepseek-reasoner', 'openai_supports_tool_choice_required', False),
+        ('deepseek', 'deepseek-reasoner', 'ignore_streamed_leading_whitespace', True),
         ('deepseek', 'deepseek-chat', 'openai_supports_tool_choice_required', True),
         ('deepseek', 'deepseek-chat', 'openai_chat_thinking_field', 'reasoning_content'),
         ('groq', 'openai/gpt-oss-120b', 'openai_supports_strict_tool_definition', False),

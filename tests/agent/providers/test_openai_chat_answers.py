@@ -166,6 +166,19 @@ async def test_content_that_is_a_list_is_read_in_its_order() -> None:
     assert response.parts == [ThinkingPart('Hm', provider_name='mistral'), TextPart('Hi!')]
 
 
+async def test_text_is_one_part_whether_it_comes_in_lists_or_not() -> None:
+    """Mistral goes from one way to write content to the other in the middle of a stream."""
+    thought = {'content': [{'type': 'thinking', 'thinking': [{'type': 'text', 'text': 'Hm'}]}]}
+    pieces = [{'content': 'So'}, thought, {'content': [{'type': 'text', 'text': 'Hel'}]}, {'content': 'lo'}]
+    response = await streamed(sse(*map(chunk, pieces), chunk({}, finish_reason='stop')), provider='mistral')
+
+    assert [(type(part), part.content) for part in response.parts] == [
+        (TextPart, 'So'),
+        (ThinkingPart, 'Hm'),
+        (TextPart, 'Hello'),
+    ]
+
+
 async def test_images_and_recordings_are_files() -> None:
     """A recording is told in text as well."""
     image = {'type': 'image_url', 'image_url': {'url': 'data:image/png;base64,aQ=='}}

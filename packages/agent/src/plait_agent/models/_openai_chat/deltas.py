@@ -48,8 +48,8 @@ class DeltaReader:
         self._calls: dict[int | None, _OpenCall] = {}
         self._calls_begun = 0
         self._details: set[object] = set()
-        self._chunks: tuple[str, int] = '', 0
-        """The kind of the last chunk of content, and how often kinds have changed."""
+        self._section: tuple[str, int] = 'text', 0
+        """The kind of the last content, and how often kinds have changed."""
         self._audio: dict[str, Any] = {}
         self._executed = ExecutedTools(manager, provider_name)
         self._refusal: list[str] = []
@@ -67,7 +67,7 @@ class DeltaReader:
             yield from self._executed.read(executed)
         content = piece.get('content')
         if content:
-            yield from self._text('content', content) if isinstance(content, str) else self._content_chunks(content)
+            yield from self._text(content) if isinstance(content, str) else self._content_chunks(content)
         calls = piece.get('tool_calls')
         if calls:
             for position, call in enumerate(calls):
@@ -115,9 +115,15 @@ class DeltaReader:
 
     # Content
 
-    def _text(self, key: object, text: str) -> Events:
+    def _section_of(self, kind: str) -> tuple[str, int]:
+        """What content of a kind belongs to: to that before it, if it is of the same kind."""
+        if kind != self._section[0]:
+            self._section = kind, self._section[1] + 1
+        return self._section
+
+    def _text(self, text: str) -> Events:
         yield from self._manager.handle_text_delta(
-            vendor_part_id=cast('Any', key),
+            vendor_part_id=self._section_of('text'),
             content=text,
             thinking_tags=self._tags,
             ignore_leading_whitespace=self._ignore_whitespace,
@@ -126,21 +132,17 @@ class DeltaReader:
     def _content_chunks(self, chunks: Iterable[Json]) -> Events:
         """Take content that is a list, as Mistral writes it where there are thoughts."""
         for chunk in chunks:
-            kind = chunk.get('type', '')
-            if kind not in ('text', 'thinking'):
-                continue  # references and the like, which are no answer
-            if kind != self._chunks[0]:
-                self._chunks = kind, self._chunks[1] + 1
+            kind = chunk.get('type')
             if kind == 'text':
-                yield from self._text(self._chunks, chunk.get('text') or '')
-                continue
-            thought = _joined(chunk.get('thinking'))
-            yield from self._manager.handle_thinking_delta(
-                vendor_part_id=self._chunks,
-                content=thought,
-                signature=chunk.get('signature'),
-                provider_name=self._provider_name,
-            )
+                yield from self._text(chunk.get('text') or '')
+            elif kind == 'thinking':
+                yield from self._manager.handle_thinking_delta(
+                    vendor_part_id=self._section_of(kind),
+                    content=_joined(chunk.get('thinking')),
+                    signature=chunk.get('signature'),
+                    provider_name=self._provider_name,
+                )
+            # References and the like are no answer.
 
     # Calls
 
