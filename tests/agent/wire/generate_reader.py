@@ -1,6 +1,7 @@
 """Turns a request in Google's format into the messages, the settings and the parameters that ask for it."""
 
 from base64 import urlsafe_b64decode
+from collections.abc import Iterator
 from typing import Any
 
 from google.genai.types import GenerateContentResponse
@@ -37,6 +38,7 @@ Json = dict[str, Any]
 
 _FREE = {'args', 'response', 'labels', 'parametersJsonSchema', 'responseJsonSchema', 'parameters'}
 """What holds keys of the program's own."""
+_ADVICE = '\n\nFix the errors and try again.'
 _SETTINGS = {
     'maxOutputTokens': 'max_tokens',
     'temperature': 'temperature',
@@ -110,8 +112,8 @@ def _read_user(parts: list[Json]) -> list[Any]:
 
 def _read_return(said: Json) -> Any:
     name, call_id, response = said['name'], said.get('id') or 'call', said['response']
-    if response.keys() == {'error'}:
-        content = response['error'].removesuffix('\n\nFix the errors and try again.')
+    if response.keys() == {'error'} and str(response['error']).endswith(_ADVICE):
+        content = response['error'].removesuffix(_ADVICE)
         return RetryPromptPart(content, tool_name=name, tool_call_id=call_id)
     files = [_read_file(part) for part in said.get('parts', ())]
     content = response.get('return_value') if response.keys() == {'return_value'} else response
@@ -145,15 +147,15 @@ def _read_parameters(body: Json, config: Json, settings: Json) -> ModelRequestPa
         settings['tool_choice'] = 'none'
     if 'imageConfig' in config:
         builtin.append(_read_image(config['imageConfig']))
-    schema = config.get('responseJsonSchema')
+    schema, modalities = config.get('responseJsonSchema'), config.get('responseModalities', ())
     mode = 'native' if schema else 'prompted' if 'responseMimeType' in config else 'text'
     return ModelRequestParameters(
         function_tools=functions,
         builtin_tools=builtin,
         output_mode=mode,
         output_object=OutputObjectDefinition(json_schema=schema) if schema else None,
-        allow_text_output=calling.get('mode') != 'ANY',
-        allow_image_output='IMAGE' in config.get('responseModalities', ()),
+        allow_text_output='TEXT' in modalities if 'IMAGE' in modalities else calling.get('mode') != 'ANY',
+        allow_image_output='IMAGE' in modalities,
     )
 
 
@@ -227,6 +229,9 @@ def normal(body: Json) -> Any:
     # Text alone is what a model answers unless something else is said.
     if config.get('responseModalities') == ['TEXT']:
         del config['responseModalities']
+    # Nothing is said of images.
+    if config.get('imageConfig') == {}:
+        del config['imageConfig']
     if 'responseJsonSchema' in config:
         config['responseJsonSchema'] = _plain_schema(config['responseJsonSchema'])
     # What is empty says nothing.
@@ -247,11 +252,14 @@ def _normal_tools(body: Json) -> Json:
     # To allow all functions is to allow no certain ones.
     if set(calling.get('allowedFunctionNames', ())) == names:
         calling.pop('allowedFunctionNames', None)
+    # The model decides unless something else is said, and where there are no functions there is nothing to decide.
+    if calling == {'mode': 'AUTO'} or not names:
+        calling = {}
+    config.pop('functionCallingConfig', None)
     if calling:
         config['functionCallingConfig'] = calling
-    # Calls of code have always been parts of answers, and were recorded before there was this flag.
-    if any('codeExecution' in tool for tool in tools):
-        config.pop('includeServerSideToolInvocations', None)
+    # Many were recorded before there was this flag.
+    config.pop('includeServerSideToolInvocations', None)
     return ({'tools': tools} if tools else {}) | {'toolConfig': config or None}
 
 
@@ -278,16 +286,40 @@ def _plain_schema(schema: Json) -> Json:
 
 
 def _merged(contents: list[Json]) -> list[Json]:
-    """What the same side says in several contents it may say in one; what tools return stands by itself."""
+    """What the same side says in several contents it may say in one; what tools return comes first and by itself."""
     merged: list[Json] = []
+    for role, part in _parts(contents):
+        last = merged[-1] if merged else None
+        if (
+            last is None
+            or last['role'] != role
+            or ('functionResponse' in last['parts'][0]) != ('functionResponse' in part)
+        ):
+            merged.append({'role': role, 'parts': [part]})
+        elif not _continues(last['parts'][-1], part, role):
+            last['parts'].append(part)
+    return merged
+
+
+def _parts(contents: list[Json]) -> Iterator[tuple[str, Json]]:
     for content in contents:
         parts = [_normal_part(part) for part in content['parts']]
-        kind = content['role'], 'functionResponse' in parts[0]
-        if merged and (merged[-1]['role'], 'functionResponse' in merged[-1]['parts'][0]) == kind:
-            merged[-1]['parts'] += parts
-        else:
-            merged.append({'role': content['role'], 'parts': parts})
-    return merged
+        for part in sorted(parts, key=lambda part: 'functionResponse' not in part):
+            # A text without words is no answer, and what Google is asked where nobody has asked anything.
+            if part not in ({'text': ''}, {'text': '', 'thought': True}):
+                yield content['role'], part
+
+
+def _continues(before: Json, part: Json, role: str) -> bool:
+    """Whether an answer goes on with the same text or thought; then it does. The signature may come last and alone."""
+    kind, signature = part.keys() - {'thoughtSignature'}, part.get('thoughtSignature')
+    is_same = role == 'model' and 'text' in part and before.keys() == kind
+    if not is_same or (signature and part['text']):
+        return False
+    before['text'] += part['text']
+    if signature:
+        before['thoughtSignature'] = signature
+    return True
 
 
 _NO_SIGNATURE = 'c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I='
@@ -303,6 +335,9 @@ def _normal_part(part: Json) -> Json:
         part['thoughtSignature'] = _standard(part['thoughtSignature'])
     if 'inlineData' in part:
         part['inlineData'] = {**part['inlineData'], 'data': _standard(part['inlineData']['data'])}
+    if 'parts' in part.get('functionResponse', {}):
+        files = [_normal_part(each) for each in part['functionResponse']['parts']]
+        part['functionResponse'] = {**part['functionResponse'], 'parts': files}
     return part
 
 
