@@ -107,7 +107,7 @@ def test_bad_entries_say_where_they_are_and_what_to_do(wrong: str, message: str)
 @pytest.mark.parametrize(
     ('package', 'message'),
     [
-        ('--index-url=x', "'--index-url=x==1' is no package with its version"),
+        ('--target=x', "'--target=x==1' is no package with its version"),
         ('name @ file:///x', 'is no package with its version'),
         ('part{number}', 'cannot be filled in'),
         ('same', 'has 2 parts that are the same'),

@@ -147,9 +147,10 @@ async def test_cache_points_mark_what_stands_before_them(name: str, mark: Any) -
     assert [each.get('cache_control') for each in server.body['messages'][0]['content']] == [mark, None]
 
 
-async def test_an_empty_answer_is_not_sent_back() -> None:
-    """Providers refuse messages with neither text nor calls."""
-    messages = await sent_messages(*HELLO, ModelResponse([]), asking('Again'))
+@pytest.mark.parametrize('parts', [[], [ThinkingPart('Hm', id='reasoning_content', provider_name='deepseek')]])
+async def test_an_empty_answer_is_not_sent_back(parts: list[Any]) -> None:
+    """Providers refuse messages with neither text nor calls, even if there are thoughts."""
+    messages = await sent_messages(*HELLO, ModelResponse(parts), asking('Again'), provider='deepseek')
 
     assert [each['role'] for each in messages] == ['user', 'user']
 

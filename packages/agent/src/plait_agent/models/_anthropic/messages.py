@@ -27,6 +27,7 @@ from plait_agent.messages import (
 from plait_agent.models._anthropic.blocks import MCP_PREFIX, REDACTED, Block, name_of, result_type_of
 from plait_agent.models._anthropic.caching import CacheMarks, last_markable
 from plait_agent.models._anthropic.content import Download, file_block, result_content, text_block
+from plait_agent.models._call_arguments import arguments_of
 
 if TYPE_CHECKING:
     from plait_agent.messages import ModelMessage
@@ -207,14 +208,14 @@ class Turns:
 def _call_block(kind: str, name: str, part: ToolCallPart | BuiltinToolCallPart) -> Block:
     details = part.provider_details or {}
     kept = {key: details[key] for key in ('caller', 'toolset_name') if key in details}
-    return {'type': kind, 'id': _as_id(part.tool_call_id), 'name': name, 'input': _arguments(part), **kept}
+    return {'type': kind, 'id': _as_id(part.tool_call_id), 'name': name, 'input': arguments_of(part), **kept}
 
 
 def _builtin_call_block(part: BuiltinToolCallPart) -> Block:
     if not part.tool_name.startswith(MCP_PREFIX):
         name = (part.provider_details or {}).get('name') or name_of(part.tool_name)
         return _call_block('server_tool_use', name, part)
-    args = _arguments(part)
+    args = arguments_of(part)
     return {
         'type': 'mcp_tool_use',
         'id': _as_id(part.tool_call_id),
@@ -238,14 +239,6 @@ def _builtin_return_block(part: BuiltinToolReturnPart) -> Block:
     kind = details.get('type') or result_type_of(part.tool_name, said)
     kept = {'caller': details['caller']} if 'caller' in details else {}
     return {'type': kind, 'tool_use_id': call_id, 'content': said, **kept}
-
-
-def _arguments(part: ToolCallPart | BuiltinToolCallPart) -> dict[str, Any]:
-    """The arguments of a call; what the model wrote that is no object is shown to it as it is."""
-    try:
-        return part.args_as_dict()
-    except (ValueError, AssertionError):
-        return {'INVALID_JSON': part.args}
 
 
 def _as_id(call_id: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from plait_agent.messages import (
     BuiltinToolCallPart,
@@ -26,12 +26,13 @@ from plait_agent.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
+from plait_agent.models._call_arguments import arguments_of
 from plait_agent.models._google.decode import SIGNATURE, TOOL_TYPE
-from plait_agent.models._google.media import FILES, Fetched, Json, file_part, listed, media_type_of
+from plait_agent.models._google.media import FILES, Fetched, Json, file_part, media_type_of
+from plait_agent.models._tool_files import listed
 
 _NO_SIGNATURE = 'c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I='
 """Base64 of what Google has one say of a call that was not made by the model that is asked."""
-_INVALID_JSON = 'INVALID_JSON'
 _SAME = {'google': 'google-gla', 'google-cloud': 'google-vertex'}
 """Other names of the providers, in histories of other programs."""
 
@@ -165,7 +166,7 @@ def _response_part(part: Any, *, is_own: bool) -> Json | None:
     if isinstance(part, ThinkingPart):
         return {'text': part.content, 'thought': True, **signature} if part.content or signature else None
     if isinstance(part, ToolCallPart):
-        call = {'id': part.tool_call_id, 'name': part.tool_name, 'args': _arguments(part)}
+        call = {'id': part.tool_call_id, 'name': part.tool_name, 'args': arguments_of(part)}
         return {'functionCall': call, **signature}
     if isinstance(part, FilePart):
         return {**file_part(part.content, {}), **signature}
@@ -177,20 +178,12 @@ def _builtin(part: BuiltinToolCallPart | BuiltinToolReturnPart, details: Json) -
     """What a built-in tool did, if Google has told of it within the answer."""
     if isinstance(part, BuiltinToolCallPart):
         if part.tool_name == 'code_execution':
-            return {'executableCode': _arguments(part)}
+            return {'executableCode': arguments_of(part)}
         if TOOL_TYPE in details:
-            return {'toolCall': {'id': part.tool_call_id, 'toolType': details[TOOL_TYPE], 'args': _arguments(part)}}
+            return {'toolCall': {'id': part.tool_call_id, 'toolType': details[TOOL_TYPE], 'args': arguments_of(part)}}
         return None
     if part.tool_name == 'code_execution':
         return {'codeExecutionResult': part.content}
     if TOOL_TYPE not in details:
         return None
     return {'toolResponse': {'id': part.tool_call_id, 'toolType': details[TOOL_TYPE], 'response': part.content}}
-
-
-def _arguments(part: ToolCallPart | BuiltinToolCallPart) -> Json:
-    """The arguments of a call; another model may have written some that are no JSON object."""
-    try:
-        return part.args_as_dict()
-    except (ValueError, AssertionError):
-        return {_INVALID_JSON: cast('str', part.args)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from plait_agent.messages import (
@@ -15,6 +15,7 @@ from plait_agent.messages import (
     UserPromptPart,
     VideoUrl,
 )
+from plait_agent.models._tool_files import listed
 
 if TYPE_CHECKING:
     from plait_agent.messages import FileUrl, ModelMessage
@@ -57,11 +58,6 @@ def _urls(messages: Iterable[ModelMessage]) -> Iterator[FileUrl]:
         for part in message.parts:
             if isinstance(part, (UserPromptPart, ToolReturnPart)) and not isinstance(part.content, str):
                 yield from (each for each in listed(part.content) if isinstance(each, _URLS))
-
-
-def listed(content: Any) -> Sequence[Any]:
-    """Content as a sequence."""
-    return cast('Sequence[Any]', content) if isinstance(content, (list, tuple)) else (content,)
 
 
 def file_part(file: BinaryContent | FileUrl, fetched: Fetched) -> Json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,10 @@ from plait_agent.messages import (
     ToolCallPart,
     ToolReturnPart,
 )
+from plait_agent.models._call_arguments import arguments_as_text
 from plait_agent.models._openai_chat.deltas import THINKING_FIELDS
 from plait_agent.models._openai_chat.media import Fetched, encode_content
-from plait_agent.models._openai_chat.tool_files import without_files
+from plait_agent.models._tool_files import without_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from plait_agent.profiles.openai import OpenAIModelProfile
 
 Json = dict[str, Any]
-
-_INVALID_JSON = 'INVALID_JSON'
 
 
 class MessageEncoder:
@@ -110,7 +108,7 @@ class MessageEncoder:
         field = self._profile.openai_chat_thinking_field
         if self._profile.openai_chat_thinking_requires_field_on_tool_calls and field and 'tool_calls' in message:
             message.setdefault(field, '')
-        return message if message['content'] is not None or len(message) > 2 else None
+        return message if message['content'] is not None or 'tool_calls' in message else None
 
     def _thought(self, part: ThinkingPart, message: Json) -> Iterator[str | Json]:
         """Put a thought into the message where its provider had it, or give what of it belongs to the content."""
@@ -146,7 +144,7 @@ class MessageEncoder:
         if details.get('type') == 'custom':
             text = part.args_as_dict().get('input')
             return call | {'type': 'custom', 'custom': {'name': part.tool_name, 'input': text}}
-        call |= {'type': 'function', 'function': {'name': part.tool_name, 'arguments': _arguments(part)}}
+        call |= {'type': 'function', 'function': {'name': part.tool_name, 'arguments': arguments_as_text(part)}}
         if 'extra_content' in details:
             call['extra_content'] = details['extra_content']
         return call
@@ -174,15 +172,6 @@ def _content(said: Sequence[str | Json]) -> str | list[Json] | None:
     if not chunks or text is None:
         return chunks or text
     return [*chunks, {'type': 'text', 'text': text}]
-
-
-def _arguments(part: ToolCallPart) -> str:
-    """The arguments of a call; what a model wrote that is no JSON object is put into one, since servers refuse it."""
-    try:
-        part.args_as_dict()
-    except (ValueError, AssertionError):
-        return json.dumps({_INVALID_JSON: part.args})
-    return part.args_as_json_str()
 
 
 def _detail(part: ThinkingPart) -> Json:

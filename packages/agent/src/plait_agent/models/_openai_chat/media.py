@@ -20,7 +20,7 @@ from plait_agent.messages import (
     UserPromptPart,
     VideoUrl,
 )
-from plait_agent.models._openai_chat.tool_files import listed
+from plait_agent.models._tool_files import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

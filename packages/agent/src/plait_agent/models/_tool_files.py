@@ -1,4 +1,4 @@
-"""Files that tools have returned, which chat completions take only from the user."""
+"""Files among what tools have returned, which many providers take only from the user."""
 
 from __future__ import annotations
 
